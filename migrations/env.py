@@ -1,0 +1,76 @@
+"""The environment in which Alembic runs the revisions.
+
+``agentdb.migrate`` hands in a live connection and owns its transaction, its locks and its timeouts.
+The bare ``alembic`` command of a developer finds the database in ``AGENTDB_DATABASE_URL``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from alembic import context
+from sqlalchemy import URL, Connection
+
+from agentdb.comparison import comparison_options
+from agentdb.engines import make_sync_engine
+from agentdb.settings import Settings
+from agentdb.urls import sync_url, url_from_environment
+
+
+def database_url() -> URL:
+    """Return the database of the bare command, under a driver that needs no event loop."""
+    return sync_url(url_from_environment())
+
+
+def options(dialect: str) -> dict[str, Any]:
+    """Return what all runs have in common."""
+    return {
+        **comparison_options(dialect),
+        "version_table_schema": context.config.attributes.get("schema"),
+        "render_as_batch": dialect == "sqlite",
+        # SQLite rolls DDL back too; the caller's BEGIN IMMEDIATE spans all revisions.
+        "transactional_ddl": True,
+    }
+
+
+def run_offline() -> None:
+    """Write the statements instead of running them; no database is needed."""
+    dialect = context.config.attributes.get("dialect") or database_url().get_backend_name()
+    context.configure(
+        dialect_name=dialect,
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        **options(dialect),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_online(connection: Connection) -> None:
+    """Run the revisions in the transaction that the connection is in."""
+    context.configure(connection=connection, **options(connection.dialect.name))
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+@contextmanager
+def own_connection() -> Iterator[Connection]:
+    """Connect for the bare command, in one transaction."""
+    engine = make_sync_engine(database_url(), Settings(statement_timeout=None))
+    with engine.begin() as connection:
+        yield connection
+
+
+def main() -> None:
+    """Run as the configuration says."""
+    handed_in = context.config.attributes.get("connection")
+    if context.is_offline_mode():
+        run_offline()
+    elif handed_in is not None:
+        run_online(handed_in)
+    else:
+        with own_connection() as connection:
+            run_online(connection)
+
+
+main()

@@ -1,0 +1,1 @@
+"""Users, memberships, credentials, sessions, tokens, and the logs about them."""

@@ -1,0 +1,1 @@
+"""Code containers of a tenant, and the agents bound to them."""

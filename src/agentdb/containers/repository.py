@@ -1,0 +1,53 @@
+"""Code containers of a tenant, and the agents bound to them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from agentdb.containers.models import AgentContainer, Container
+from agentdb.paging import Page
+from agentdb.repository import Repository
+
+
+class ContainerRepository(Repository[Container, UUID]):
+    """Code containers at the provider."""
+
+    model = Container
+
+    async def by_openai_id(self, openai_id: str) -> Container | None:
+        """Return the container with the provider's id, if any."""
+        return await self.find(Container.openai_id == openai_id)
+
+    async def for_tenant(
+        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[Container]:
+        """Return a page of the tenant's containers, newest first."""
+        return await self._newest(Container.tenant_id == tenant_id, after=after, limit=limit)
+
+    async def for_owner_user(
+        self, owner_user_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[Container]:
+        """Return a page of the containers that the user owns, newest first."""
+        return await self._newest(
+            Container.owner_user_id == owner_user_id, after=after, limit=limit
+        )
+
+
+class AgentContainerRepository(Repository[AgentContainer, tuple[str, UUID, UUID]]):
+    """Which container an agent of a tenant uses."""
+
+    model = AgentContainer
+
+    async def for_container(
+        self, container_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentContainer]:
+        """Return a page of the bindings to the container, by key."""
+        return await self.page(
+            AgentContainer.container_id == container_id, after=after, limit=limit
+        )
+
+    async def for_tenant(
+        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentContainer]:
+        """Return a page of the tenant's bindings, by key."""
+        return await self.page(AgentContainer.tenant_id == tenant_id, after=after, limit=limit)

@@ -1,0 +1,1 @@
+"""Conversations with agents: messages, summaries, run events, usage."""

@@ -1,0 +1,87 @@
+"""What goes into the hot verbs of conversations, and what comes out: plain rows, no entities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+ConversationRef = UUID | str
+"""A conversation: its id, or its external key. Text is never read as a UUID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message to append.
+
+    Attributes:
+        role: ``user``, ``assistant`` or ``system``.
+        content: Text becomes ``{"text": …}``; an object is stored as it is.
+        attachments: Objects that belong to the message, each a JSON object.
+        latency_ms: Milliseconds that the answer took.
+        created_at: For imports alone: else the append stamps it.
+    """
+
+    role: str
+    content: str | dict[str, Any]
+    attachments: tuple[dict[str, Any], ...] | list[dict[str, Any]] = ()
+    agent_type: str | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    token_count_prompt: int | None = None
+    token_count_completion: int | None = None
+    reasoning_tokens: int | None = None
+    latency_ms: int | None = None
+    content_checksum: str | None = None
+    run_id: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """A stored message; the columns of ``agent_messages``."""
+
+    id: int
+    conversation_id: UUID
+    segment_id: UUID
+    position: int
+    role: str
+    agent_type: str | None
+    content: dict[str, Any]
+    attachments: list[dict[str, Any]]
+    tool_name: str | None
+    tool_call_id: str | None
+    token_count_prompt: int | None
+    token_count_completion: int | None
+    reasoning_tokens: int | None
+    latency_ms: int | None
+    content_checksum: str | None
+    run_id: str | None
+    created_at: datetime
+
+    @property
+    def text(self) -> str | None:
+        """The plain text of the message; None where the content has none."""
+        text = self.content.get("text")
+        return text if isinstance(text, str) else None
+
+
+class ConversationFields(TypedDict, total=False):
+    """Optional columns of a new conversation."""
+
+    active_agent: str | None
+    provider: str | None
+    provider_conversation_id: str | None
+    source_channel: str | None
+    topic_hint: str | None
+    display_name: str | None
+    memory_strategy: str | None
+    memory_max_turns: int | None
+    memory_keep_last_turns: int | None
+    memory_compact_trigger_turns: int | None
+    memory_compact_keep: int | None
+    memory_clear_tool_inputs: bool | None
+    memory_injection: bool | None
+    client_version: str | None
+    sdk_session_id: str | None

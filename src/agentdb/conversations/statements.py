@@ -1,0 +1,248 @@
+"""The statements of the hot verbs, built once for each dialect.
+
+They run on bare tables, past the filter of the unit of work, and name the tenant themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Integer,
+    ScalarSelect,
+    Select,
+    Update,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
+
+from agentdb.batch import ORDINAL, batch_rows
+from agentdb.conversations.models import AgentConversation, AgentMessage
+from agentdb.ledger.models import ConversationLedgerEvent, ConversationLedgerSegment
+from agentdb.types import UTCDateTime, Uuid
+
+conversations: Any = AgentConversation.__table__
+messages: Any = AgentMessage.__table__
+segments: Any = ConversationLedgerSegment.__table__
+events: Any = ConversationLedgerEvent.__table__
+
+CONVERSATION = bindparam("conversation", type_=Uuid())
+TENANT = bindparam("tenant", type_=Uuid())
+NOW = bindparam("now", type_=UTCDateTime())
+
+TOUCH_EVERY = timedelta(seconds=5)
+"""How long ``updated_at`` of a conversation may lag behind a burst of appends."""
+
+_TOUCH_EVERY = text("interval '5 seconds'")
+_TICK = text("interval '1 microsecond'")
+
+GIVEN = (
+    "role",
+    "agent_type",
+    "content",
+    "attachments",
+    "tool_name",
+    "tool_call_id",
+    "token_count_prompt",
+    "token_count_completion",
+    "reasoning_tokens",
+    "latency_ms",
+    "content_checksum",
+    "run_id",
+)
+"""Columns of a message that its author supplies."""
+
+RETURNED = ("id", "conversation_id", "segment_id", "position", *GIVEN, "created_at")
+
+
+@cache
+def lock_conversation() -> Select[Any]:
+    """Lock a conversation by id; a statement of its own.
+
+    What is decided under the lock is read by later statements: their snapshots are younger than the
+    lock, that of the statement that waited for it is not.
+    """
+    query = select(conversations.c.id).where(
+        conversations.c.id == CONVERSATION, conversations.c.tenant_id == TENANT
+    )
+    return query.with_for_update(key_share=True)
+
+
+@cache
+def lock_conversation_by_key() -> Select[Any]:
+    """Lock a conversation by its stored key."""
+    query = select(conversations.c.id).where(
+        conversations.c.conversation_key == bindparam("key"), conversations.c.tenant_id == TENANT
+    )
+    return query.with_for_update(key_share=True)
+
+
+def newest_message() -> ScalarSelect[Any]:
+    """Return the stamp of the conversation's last message."""
+    mine = select(messages.c.created_at).where(messages.c.conversation_id == CONVERSATION)
+    return mine.order_by(messages.c.position.desc()).limit(1).scalar_subquery()
+
+
+def newest_frame() -> ScalarSelect[Any]:
+    """Return the stamp of the conversation's last frame."""
+    mine = select(events.c.ingested_at).where(
+        events.c.tenant_id == TENANT, events.c.conversation_id == CONVERSATION
+    )
+    return mine.order_by(events.c.id.desc()).limit(1).scalar_subquery()
+
+
+def stamp() -> ColumnElement[Any]:
+    """Return the stamp of an append on PostgreSQL: the clock, or just after the newest one.
+
+    Clocks of two hosts differ; stamps of one conversation follow the order of its appends.
+    """
+    clock = func.coalesce(NOW, func.clock_timestamp(type_=UTCDateTime()), type_=UTCDateTime())
+    return func.greatest(
+        clock, newest_message() + _TICK, newest_frame() + _TICK, type_=UTCDateTime()
+    )
+
+
+@cache
+def append_messages() -> Insert:
+    """Append a batch on PostgreSQL: count, stamp and insert in one statement.
+
+    It inserts nothing, and counts nothing, where the conversation has no active segment.
+    """
+    batch = batch_rows(messages, [*GIVEN, "created_at"], postgresql=True)
+    active = select(
+        segments.c.conversation_id, segments.c.id.label("segment_id"), stamp().label("at")
+    ).where(segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None))
+    counted = _count_messages(active.cte("active")).cte("counted")
+    given = [batch.c[name] for name in GIVEN]
+    rows = select(
+        CONVERSATION,
+        counted.c.segment_id,
+        counted.c.first + batch.c[ORDINAL],
+        *given,
+        func.coalesce(batch.c.created_at, counted.c.at),
+    ).select_from(counted.join(batch, true()))
+    names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
+    inserted = insert(messages).from_select(
+        names, rows.order_by(batch.c[ORDINAL]), include_defaults=False
+    )
+    return inserted.returning(*(messages.c[name] for name in RETURNED))
+
+
+def _count_messages(active: Any) -> Update:
+    size = bindparam("size", type_=Integer())
+    touched = case(
+        # The index on updated_at makes each change of it a write to all indexes of the row
+        # (https://www.postgresql.org/docs/current/storage-hot.html): a burst of appends lags.
+        (conversations.c.updated_at < active.c.at - _TOUCH_EVERY, active.c.at),
+        else_=conversations.c.updated_at,
+    )
+    return (
+        update(conversations)
+        .where(conversations.c.id == active.c.conversation_id)
+        .values(
+            message_count=conversations.c.message_count + size,
+            last_message_at=active.c.at,
+            updated_at=touched,
+        )
+        .returning(
+            (conversations.c.message_count - size).label("first"),
+            active.c.segment_id,
+            active.c.at,
+        )
+    )
+
+
+@cache
+def append_state() -> Select[Any]:
+    """Read on SQLite, under its write lock, what an append needs to know."""
+    active = select(segments.c.id).where(
+        segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
+    )
+    return select(
+        conversations.c.message_count.label("first"),
+        conversations.c.updated_at,
+        active.scalar_subquery().label("segment_id"),
+        newest_message().label("newest_message"),
+        newest_frame().label("newest_frame"),
+    ).where(conversations.c.id == CONVERSATION)
+
+
+@cache
+def count_messages_embedded() -> Update:
+    """Count a batch on SQLite."""
+    return (
+        update(conversations)
+        .where(conversations.c.id == CONVERSATION)
+        .values(
+            message_count=conversations.c.message_count + bindparam("size", type_=Integer()),
+            last_message_at=bindparam("at", type_=UTCDateTime()),
+            updated_at=bindparam("touched", type_=UTCDateTime()),
+        )
+    )
+
+
+@cache
+def append_messages_embedded() -> Insert:
+    """Insert a batch on SQLite, from what `append_state` found."""
+    batch = batch_rows(messages, [*GIVEN, "created_at"], postgresql=False)
+    rows = select(
+        CONVERSATION,
+        bindparam("segment", type_=Uuid()),
+        cast(bindparam("first", type_=Integer()) + batch.c[ORDINAL], Integer),
+        *(batch.c[name] for name in GIVEN),
+        func.coalesce(batch.c.created_at, bindparam("at", type_=UTCDateTime())),
+    )
+    names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
+    inserted = insert(messages).from_select(
+        names, rows.where(true()).order_by(batch.c[ORDINAL]), include_defaults=False
+    )
+    return inserted.returning(*(messages.c[name] for name in RETURNED))
+
+
+@cache
+def transcript(
+    *, confined: bool, visible_only: bool, descending: bool, started: bool
+) -> Select[Any]:
+    """Read messages in the order of their positions.
+
+    Args:
+        confined: Whether the unit belongs to a tenant.
+        visible_only: Leave out what a truncation hid.
+        descending: Newest first.
+        started: Whether a position is given to read on from.
+    """
+    query = (
+        select(*(messages.c[name] for name in RETURNED))
+        .join(conversations, conversations.c.id == messages.c.conversation_id)
+        .join(segments, segments.c.id == messages.c.segment_id)
+        .where(messages.c.conversation_id == CONVERSATION)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+    position, after = messages.c.position, bindparam("after", type_=Integer())
+    conditions = [
+        *([conversations.c.tenant_id == TENANT] if confined else []),
+        *([visible_message()] if visible_only else []),
+        *([position < after if descending else position > after] if started else []),
+    ]
+    order = position.desc() if descending else position.asc()
+    return query.where(*conditions).order_by(order)
+
+
+def visible_message() -> ColumnElement[bool]:
+    """Return the condition that a message is not hidden by a truncation of its segment."""
+    return or_(
+        segments.c.truncated_at.is_(None),
+        messages.c.position <= segments.c.visible_through_message_position,
+    )

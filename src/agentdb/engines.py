@@ -1,0 +1,243 @@
+"""Engines that keep the promises: how connections are made, checked, begun and given back."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
+
+from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
+from agentdb.errors import ConfigurationError, ForkedEngineError
+from agentdb.settings import Settings
+from agentdb.urls import async_url, is_memory, sync_url
+
+TENANT_OPTION = "agentdb_tenant"
+"""Execution option of a connection: the tenant that PostgreSQL's policies see."""
+
+_PID = "agentdb_pid"
+_RETURNED = "agentdb_returned"
+_configured: WeakSet[Engine] = WeakSet()
+
+
+def make_async_engine(url: str | URL, settings: Settings) -> AsyncEngine:
+    """Return an engine for units of work.
+
+    Raises:
+        ConfigurationError: The URL or its driver cannot be used.
+    """
+    target = async_url(url)
+    arguments = _pool_arguments(target, settings)
+    try:
+        engine = create_async_engine(target, hide_parameters=True, **arguments)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        raise _missing_driver(target) from None
+    _prepare(engine.sync_engine, settings, own=True)
+    return engine
+
+
+def make_sync_engine(url: str | URL, settings: Settings) -> Engine:
+    """Return an engine for one migration: a connection that is closed after use."""
+    target = sync_url(url)
+    arguments = {"connect_args": _connect_arguments(target, settings), "poolclass": NullPool}
+    try:
+        engine = create_engine(target, hide_parameters=True, **arguments)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        raise _missing_driver(target) from None
+    translate_errors(engine)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, settings)
+    return engine
+
+
+def _missing_driver(url: URL) -> ConfigurationError:
+    return ConfigurationError(f"the driver for {url.get_backend_name()} is not installed")
+
+
+def configure(engine: AsyncEngine | Engine, settings: Settings | None = None) -> None:
+    """Set up an engine of the host, so that `UnitOfWork` can join its sessions.
+
+    Errors are translated, a forked child may not use the parent's connections, and on SQLite
+    foreign keys are on, writers wait for each other and transactions begin IMMEDIATE. Call it once,
+    before the engine connects; calling it again does nothing.
+
+    Raises:
+        ConfigurationError: The engine is not of PostgreSQL with psycopg or of SQLite.
+    """
+    target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    async_url(target.url)
+    if target not in _configured:
+        _prepare(target, settings or Settings(), own=False)
+
+
+def require_configured(session: Session) -> None:
+    """Refuse a session whose engine does not keep the promises.
+
+    Raises:
+        ConfigurationError: Its engine was never passed to `configure`.
+    """
+    bind = session.get_bind()
+    engine = bind.engine if isinstance(bind, Connection) else bind
+    if engine not in _configured:
+        raise ConfigurationError("pass the engine of this session to agentdb.configure first")
+
+
+def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
+    translate_errors(engine)
+    _guard_forks(engine)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, settings)
+    elif own:
+        _prepare_postgresql(engine, settings)
+    _configured.add(engine)
+
+
+def _pool_arguments(url: URL, settings: Settings) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "connect_args": _connect_arguments(url, settings),
+        "poolclass": AsyncAdaptedQueuePool,
+        "pool_timeout": settings.pool_timeout,
+    }
+    if is_memory(url):
+        # The database is the connection: one unit of work has it at a time, the others wait.
+        return {**arguments, "pool_size": 1, "max_overflow": 0}
+    return {
+        **arguments,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_recycle": settings.pool_recycle,
+    }
+
+
+def _connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": settings.busy_timeout}
+    arguments: dict[str, Any] = {
+        "connect_timeout": settings.connect_timeout,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    if settings.pooler == "pgbouncer":
+        # A pooler in transaction mode hands the next transaction another server connection, which
+        # does not know the statement, or knows another one by its name.
+        arguments["prepare_threshold"] = None
+    return arguments
+
+
+def _guard_forks(engine: Engine) -> None:
+    """Keep a child process off the connections of its parent: two would read one stream."""
+
+    @event.listens_for(engine, "connect")
+    def remember(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[_PID] = os.getpid()
+
+    @event.listens_for(engine, "checkout")
+    def replace(_: object, record: ConnectionPoolEntry, proxy: Any) -> None:
+        if record.info.get(_PID) != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("the connection belongs to the parent process")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def refuse(connection: Connection, *_: object) -> None:
+        if connection.info.get(_PID) != os.getpid():
+            raise ForkedEngineError("the unit of work was begun in the parent process")
+
+
+# --- SQLite
+
+
+def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions by itself: it would begin them DEFERRED, and a
+        # transaction that reads before it writes then fails instead of waiting.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA foreign_keys")
+        if cursor.fetchone() != (1,):
+            raise ConfigurationError("this SQLite was built without foreign keys")
+        cursor.execute(f"PRAGMA busy_timeout = {int(settings.busy_timeout * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {settings.synchronous}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(READ_ONLY_OPTION):
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "reset")
+    def reset(dbapi_connection: Any, *_: object) -> None:
+        if dbapi_connection is not None:
+            cursor = dbapi_connection.cursor()
+            cursor.execute("PRAGMA query_only = OFF")
+            cursor.close()
+
+
+# --- PostgreSQL
+
+
+def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
+    limits = _limits(settings)
+
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
+        # BEGIN is sent below, together with the settings of the transaction.
+        dbapi_connection.autocommit = True
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        mode = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
+        if options.get(READ_ONLY_OPTION):
+            mode = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        chosen = {**limits, "agentdb.tenant_id": str(options.get(TENANT_OPTION) or "")}
+        _send(connection, f"BEGIN {mode}; SELECT {_set_config(chosen)}")
+
+    @event.listens_for(engine, "checkin")
+    def stamp(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[_RETURNED] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(dbapi_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        returned = record.info.get(_RETURNED)
+        if returned is None or time.monotonic() - returned < settings.ping_after:
+            return
+        try:
+            dbapi_connection.cursor().execute("")
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the connection broke while it was idle") from error
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    times = {
+        "statement_timeout": settings.statement_timeout,
+        "lock_timeout": settings.lock_timeout,
+        "idle_in_transaction_session_timeout": settings.idle_timeout,
+    }
+    return {name: f"{int((value or 0) * 1000)}ms" for name, value in times.items()}
+
+
+def _set_config(values: dict[str, str]) -> str:
+    """Return calls that hold until the transaction ends, and so behind a pooler too.
+
+    The values are numbers and UUIDs of our own making; none comes from outside.
+    """
+    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in values.items())
+
+
+def _send(connection: Connection, script: str) -> None:
+    """Send several statements in one round trip, which the simple protocol alone allows."""
+    adapted: Any = connection.connection.dbapi_connection
+    adapted.run_async(lambda driver: driver.execute(script, prepare=False))

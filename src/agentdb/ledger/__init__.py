@@ -1,0 +1,1 @@
+"""The replayable stream of a conversation, and the queue of its runs."""

@@ -1,0 +1,114 @@
+"""Reading ``public_sse_v1`` frames: server-sent events of an agent run, one JSON object each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+from agentdb.errors import InvalidValueError, ValueTooLongError
+from agentdb.types.json import check_json, dump_json
+
+INLINE_LIMIT = 1024 * 1024
+"""Bytes of compact JSON that a row holds by default; PostgreSQL compresses and moves values above
+2 kB out of the row, and reads them back whole."""
+
+_NOWHERE: dict[str, str | None] = {"table": None, "column": None}
+_COPIED = (
+    "response_id",
+    "agent",
+    "provider_sequence_number",
+    "output_index",
+    "item_id",
+    "content_index",
+)
+
+
+def read_frames(
+    frames: Iterable[Mapping[str, Any]], inline_limit: int = INLINE_LIMIT
+) -> list[dict[str, Any]]:
+    """Return the rows of *frames*, without conversation, segment and stamp.
+
+    Raises:
+        InvalidValueError: A frame lacks a required field, holds what JSON cannot, or its event_id
+            does not increase within its stream; the message counts frames from 1.
+        ValueTooLongError: A frame is larger than *inline_limit* bytes.
+    """
+    rows: list[dict[str, Any]] = []
+    last: dict[str, int] = {}
+    for number, frame in enumerate(frames, start=1):
+        row = _read_frame(frame, number, inline_limit)
+        stream, event = row["stream_id"], row["event_id"]
+        if stream in last and event <= last[stream]:
+            _refuse(number, "event_id must increase within its stream")
+        last[stream] = event
+        rows.append(row)
+    return rows
+
+
+def check_event_id(event_id: int) -> None:
+    """Refuse what can be no event id, 0 for none included.
+
+    Raises:
+        InvalidValueError: It is no whole number from 0.
+    """
+    if type(event_id) is not int or event_id < 0:
+        raise InvalidValueError("an event id is a whole number from 0")
+
+
+def _refuse(number: int, message: str) -> NoReturn:
+    raise InvalidValueError(f"frame {number}: {message}")
+
+
+def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dict[str, Any]:
+    if not isinstance(frame, dict):
+        _refuse(number, "expects a JSON object")
+    for field, kind in _REQUIRED.items():
+        if type(frame.get(field)) is not kind:
+            _refuse(number, f"{field} is required, as {_NAMES[kind]}")
+    return {
+        "schema_version": frame["schema"],
+        "kind": frame["kind"],
+        "stream_id": frame["stream_id"],
+        "event_id": frame["event_id"],
+        "server_timestamp": _instant(frame["server_timestamp"], number),
+        "workflow_run_id": _within(frame, "workflow", "workflow_run_id"),
+        "tool_call_id": frame.get("tool_call_id") or _within(frame, "tool", "tool_call_id"),
+        "payload_size_bytes": _size(frame, number, inline_limit),
+        "payload_json": frame,
+        **{name: frame.get(name) for name in _COPIED},
+    }
+
+
+_REQUIRED: dict[str, type[Any]] = {
+    "schema": str,
+    "kind": str,
+    "stream_id": str,
+    "event_id": int,
+    "server_timestamp": str,
+}
+_NAMES: dict[type[Any], str] = {str: "text", int: "an integer"}
+
+
+def _instant(text: str, number: int) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        _refuse(number, "server_timestamp is no ISO 8601 instant")
+    if instant.tzinfo is None:
+        _refuse(number, "server_timestamp needs a time zone")
+    return instant
+
+
+def _within(frame: Mapping[str, Any], outer: str, name: str) -> Any:
+    inner = frame.get(outer)
+    return inner.get(name) if isinstance(inner, dict) else None
+
+
+def _size(frame: Mapping[str, Any], number: int, inline_limit: int) -> int:
+    check_json(frame, _NOWHERE)
+    size = len(dump_json(frame).encode())
+    if size > inline_limit:
+        message = f"frame {number}: {size} bytes, more than {inline_limit} need an object store"
+        raise ValueTooLongError(message, limit=inline_limit)
+    return size

@@ -1,0 +1,80 @@
+"""What the ledger returns: plain rows, no entities."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a frame.
+
+    Attributes:
+        id: Its row.
+        inserted: False where the frame was recorded before.
+    """
+
+    id: int
+    inserted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFrame:
+    """A recorded frame.
+
+    Attributes:
+        id: Its row; the order of a replay.
+        raw: The whole frame as JSON text, as the database gives it back; None where it is in an
+            object store.
+        payload_object_id: The object that holds it, for a frame too large for the row.
+        payload_size_bytes: Bytes of its compact UTF-8 JSON.
+    """
+
+    id: int
+    stream_id: str
+    event_id: int
+    kind: str
+    server_timestamp: datetime
+    ingested_at: datetime
+    response_id: str | None
+    agent: str | None
+    workflow_run_id: str | None
+    raw: str | None
+    payload_object_id: UUID | None
+    payload_size_bytes: int | None
+
+    @property
+    def payload(self) -> dict[str, Any] | None:
+        """The whole frame, parsed at each call; None where it is in an object store."""
+        return None if self.raw is None else json.loads(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage(Sequence[LedgerFrame]):
+    """A stretch of a replay.
+
+    Attributes:
+        items: The frames, in the order in which they were committed.
+        cursor: Continues after the last of them; where there is none, at the position that was
+            asked for, so that a reader who has caught up can go on later.
+        more: Whether frames follow already.
+    """
+
+    items: tuple[LedgerFrame, ...]
+    cursor: str
+    more: bool
+
+    @override
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    @override
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,184 @@
+"""The statements of the ledger's hot verbs, built once for each dialect.
+
+They run on bare tables, past the filter of the unit of work, and name the tenant themselves.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from agentdb.batch import ORDINAL, batch_rows
+from agentdb.conversations.statements import (
+    CONVERSATION,
+    TENANT,
+    events,
+    newest_frame,
+    newest_message,
+    segments,
+    stamp,
+)
+from agentdb.types import RowId, String, UTCDateTime
+
+GIVEN = (
+    "schema_version",
+    "kind",
+    "stream_id",
+    "event_id",
+    "server_timestamp",
+    "response_id",
+    "agent",
+    "workflow_run_id",
+    "provider_sequence_number",
+    "output_index",
+    "item_id",
+    "content_index",
+    "tool_call_id",
+    "payload_size_bytes",
+    "payload_json",
+)
+"""Columns of a frame that are read from it."""
+
+_RETURNED = (
+    "id",
+    "stream_id",
+    "event_id",
+    "kind",
+    "server_timestamp",
+    "ingested_at",
+    "response_id",
+    "agent",
+    "workflow_run_id",
+    "payload_object_id",
+    "payload_size_bytes",
+)
+
+
+@cache
+def append_frames(*, postgresql: bool) -> Insert:
+    """Append a batch to the active segment; frames that are recorded already are left alone.
+
+    The ids are drawn under the lock of the conversation, so that their order is the order of the
+    commits: a reader past an id never misses a smaller one. It inserts nothing where the
+    conversation has no active segment. On SQLite the stamp comes as a parameter.
+    """
+    batch = batch_rows(events, GIVEN, postgresql=postgresql)
+    at = bindparam("at", type_=UTCDateTime())
+    clock = select((stamp() if postgresql else at).label("at")).cte("clock")
+    rows = (
+        select(
+            segments.c.tenant_id,
+            segments.c.conversation_id,
+            segments.c.id,
+            *(batch.c[name] for name in GIVEN),
+            clock.c.at,
+        )
+        .select_from(segments.join(clock, true()).join(batch, true()))
+        .where(segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None))
+        .order_by(batch.c[ORDINAL])
+    )
+    names = ["tenant_id", "conversation_id", "segment_id", *GIVEN, "ingested_at"]
+    dialect = postgresql_dialect if postgresql else sqlite_dialect
+    statement = dialect.insert(events).from_select(names, rows, include_defaults=False)
+    frame = [events.c.conversation_id, events.c.stream_id, events.c.event_id]
+    statement = statement.on_conflict_do_nothing(index_elements=frame)
+    return statement.returning(events.c.id, events.c.stream_id, events.c.event_id)
+
+
+@cache
+def newest_stamps() -> Select[Any]:
+    """Read on SQLite, under its write lock, what the stamp of an append must follow."""
+    return select(newest_message().label("message"), newest_frame().label("frame"))
+
+
+@cache
+def recorded_frames(*, postgresql: bool) -> Select[Any]:
+    """Find the rows of the frames of a batch."""
+    batch = batch_rows(events, ("stream_id", "event_id"), postgresql=postgresql)
+    same = and_(events.c.stream_id == batch.c.stream_id, events.c.event_id == batch.c.event_id)
+    return select(events.c.id, events.c.stream_id, events.c.event_id).join_from(
+        batch, events, and_(events.c.conversation_id == CONVERSATION, same)
+    )
+
+
+@cache
+def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Select[Any]:
+    """Read visible frames from position ``after`` on, the frame at the position included.
+
+    Args:
+        filters: Which of ``workflow_run_id``, ``stream_id`` and ``kinds`` restrict the frames.
+        confined: Whether the unit belongs to a tenant.
+        postgresql: Which database it is for.
+    """
+    conditions = [
+        events.c.conversation_id == CONVERSATION,
+        events.c.id >= bindparam("after", type_=RowId()),
+        visible_frame(),
+    ]
+    if confined:
+        conditions.append(events.c.tenant_id == TENANT)
+    for name in sorted(filters & {"workflow_run_id", "stream_id"}):
+        conditions.append(events.c[name] == bindparam(name, type_=String()))
+    if "kinds" in filters:
+        kinds = bindparam("kinds", type_=String(), expanding=True)
+        conditions.append(events.c.kind.in_(kinds))
+    query = select(*(events.c[name] for name in _RETURNED), _raw(postgresql=postgresql))
+    query = query.join(segments, segments.c.id == events.c.segment_id).where(*conditions)
+    return query.order_by(events.c.id).limit(bindparam("limit", type_=Integer()))
+
+
+def _raw(*, postgresql: bool) -> ColumnElement[str | None]:
+    """Return the frame as text: reading it parsed would cost three times as much."""
+    payload = events.c.payload_json
+    return (cast(payload, Text) if postgresql else type_coerce(payload, Text)).label("raw")
+
+
+@cache
+def find_frame(*, confined: bool) -> Select[Any]:
+    """Find a frame by its stream and event id, and how far the stream is recorded."""
+    newest = select(func.max(events.c.event_id)).where(*_of_stream(confined=confined))
+    position = (
+        select(events.c.id)
+        .join(segments, segments.c.id == events.c.segment_id)
+        .where(
+            *_of_stream(confined=confined),
+            events.c.event_id == bindparam("event", type_=Integer()),
+            visible_frame(),
+        )
+    )
+    return select(
+        position.scalar_subquery().label("position"), newest.scalar_subquery().label("newest")
+    )
+
+
+def _of_stream(*, confined: bool) -> list[ColumnElement[bool]]:
+    return [
+        events.c.conversation_id == CONVERSATION,
+        events.c.stream_id == bindparam("stream", type_=String()),
+        *([events.c.tenant_id == TENANT] if confined else []),
+    ]
+
+
+def visible_frame() -> ColumnElement[bool]:
+    """Return the condition that a frame is not hidden by a truncation of its segment."""
+    return or_(
+        segments.c.truncated_at.is_(None), events.c.id <= segments.c.visible_through_event_id
+    )

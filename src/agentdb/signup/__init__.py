@@ -1,0 +1,1 @@
+"""Sign-up behind approval: requests, invites, and reservations of invites."""

@@ -1,0 +1,1 @@
+"""Webhook deliveries of Stripe, and their dispatch to handlers."""

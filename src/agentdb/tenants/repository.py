@@ -1,0 +1,114 @@
+"""Tenants and their settings."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import NoReturn
+from unicodedata import normalize
+from uuid import UUID
+
+from typing_extensions import override
+
+from agentdb.canonical import MAX_SLUG, canonical_name, check_slug
+from agentdb.errors import DuplicateError, InvalidValueError, ReferencedError
+from agentdb.paging import Page
+from agentdb.repository import Repository
+from agentdb.tenants.models import TenantAccount, TenantSettings
+
+
+MIN_NAME = 2
+SLUG_TRIES = 10
+_HINT_LENGTH = MAX_SLUG - len("-0000")
+
+
+def slugify(text: str) -> str:
+    """Return the slug that *text* suggests; ``tenant`` where it has no letter or digit."""
+    plain = normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_SLUG].rstrip("-")
+    return slug or "tenant"
+
+
+def _checked_name(name: str) -> str:
+    name = canonical_name(name)
+    if len(name) < MIN_NAME:
+        message = f"a name has at least {MIN_NAME} characters"
+        raise InvalidValueError(message, table="tenant_accounts", column="name")
+    return name
+
+
+class TenantAccountRepository(Repository[TenantAccount, UUID]):
+    """Tenants."""
+
+    model = TenantAccount
+
+    async def create(self, name: str, slug: str) -> TenantAccount:
+        """Store a new tenant, in a system unit.
+
+        Args:
+            name: 2 to 128 characters, trimmed, white space collapsed.
+            slug: Lower-case letters, digits and single inner hyphens; 64 at the most.
+
+        Raises:
+            DuplicateError: The slug is taken.
+            InvalidValueError: The name or the slug is none.
+            PermissionDeniedError: The unit belongs to a tenant.
+        """
+        return await self.add(TenantAccount(name=_checked_name(name), slug=check_slug(slug)))
+
+    async def create_with_free_slug(
+        self, name: str, *, slug_hint: str | None = None
+    ) -> TenantAccount:
+        """Store a new tenant under a slug that nobody has, in a system unit.
+
+        N concurrent calls with one name make N tenants.
+
+        Args:
+            name: As of `create`.
+            slug_hint: What the slug is made from instead of the name; where it is taken, a hyphen
+                and four hexadecimal digits are added.
+
+        Raises:
+            DuplicateError: Ten slugs in a row were taken.
+            InvalidValueError: The name is none.
+            PermissionDeniedError: The unit belongs to a tenant.
+        """
+        name = _checked_name(name)
+        wanted = slugify(slug_hint or name)
+        slug = wanted
+        for _ in range(SLUG_TRIES):
+            values = {"name": name, "slug": slug}
+            tenant, created = await self.upsert(values, ["slug"], update=())
+            if created:
+                return tenant
+            slug = f"{wanted[:_HINT_LENGTH]}-{secrets.token_hex(2)}"
+        raise DuplicateError("no free slug was found", constraint="uq_tenant_accounts_slug")
+
+    async def by_slug(self, slug: str) -> TenantAccount | None:
+        """Return the tenant with this slug, if any."""
+        return await self.find(TenantAccount.slug == slug)
+
+    @override
+    async def delete(self, key: UUID, *, include_deleted: bool = False) -> NoReturn:
+        """Refuse: tables refer to tenants without a foreign key, and their rows would stay.
+
+        Raises:
+            ReferencedError: Always; `operations.erase_tenant` erases a tenant.
+        """
+        raise ReferencedError("a tenant is erased by `operations.erase_tenant`")
+
+
+class TenantSettingsRepository(Repository[TenantSettings, UUID]):
+    """Settings of tenants, one row each."""
+
+    model = TenantSettings
+
+    async def by_tenant_id(self, tenant_id: UUID) -> TenantSettings | None:
+        """Return the tenant's settings, if any."""
+        return await self.find(TenantSettings.tenant_id == tenant_id)
+
+    async def for_tenant(
+        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[TenantSettings]:
+        """Return a page with the tenant's settings alone."""
+        return await self._newest(TenantSettings.tenant_id == tenant_id, after=after, limit=limit)

@@ -1,0 +1,174 @@
+"""JSON that both databases store and give back alike."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from sqlalchemy import JSON as _JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeEngine
+from typing_extensions import override
+
+from agentdb.errors import InvalidValueError, ValueOutOfRangeError, ValueTooLongError
+from agentdb.types.base import StrictType
+
+# Public signatures name the shape of JSON once, here; Any is what the standard library gives.
+JsonObject: TypeAlias = dict[str, Any]
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""Bytes of compact UTF-8 that a JSON column takes; larger payloads belong into an object store."""
+
+MAX_JSON_DEPTH = 200
+"""Nested arrays and objects: below the recursion limits of Python's encoder and of both parsers."""
+
+MAX_JSON_NODES = 1_000_000
+"""Values in one document; also what ends the walk over a structure that contains itself."""
+
+MAX_JSON_INTEGER_BITS = 4096
+"""Python refuses to print integers of more than 4300 digits
+(https://docs.python.org/3/library/stdtypes.html#int-max-str-digits); this is about 1233."""
+
+_STRING_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.]*e\+\d+')
+
+
+def check_json(value: object, place: dict[str, str | None]) -> None:
+    """Refuse what JSON, PostgreSQL or the round trip cannot keep."""
+    todo: list[tuple[object, int]] = [(value, 1)]
+    for count, (node, depth) in enumerate(_walk(todo)):
+        if depth > MAX_JSON_DEPTH:
+            message = f"JSON nests deeper than {MAX_JSON_DEPTH} levels"
+            raise ValueTooLongError(message, limit=MAX_JSON_DEPTH, **place)
+        if count > MAX_JSON_NODES:
+            message = f"JSON has more than {MAX_JSON_NODES} values"
+            raise ValueTooLongError(message, limit=MAX_JSON_NODES, **place)
+        _check_leaf(node, place)
+
+
+def _walk(todo: list[tuple[object, int]]) -> Any:
+    """Yield every value of a document and its depth, without recursion."""
+    while todo:
+        node, depth = todo.pop()
+        yield node, depth
+        if type(node) is dict:
+            todo.extend((key, 0) if isinstance(key, str) else (_BadKey, 0) for key in node)
+            todo.extend((child, depth + 1) for child in node.values())
+        elif type(node) is list:
+            todo.extend((child, depth + 1) for child in node)
+
+
+class _BadKey:
+    """Stands for an object key that is no string."""
+
+
+def _check_leaf(node: object, place: dict[str, str | None]) -> None:
+    if node is None or type(node) in (bool, dict, list):
+        return
+    if isinstance(node, str):
+        _check_string(node, place)
+    elif type(node) is int:
+        if node.bit_length() > MAX_JSON_INTEGER_BITS:
+            raise ValueOutOfRangeError("a JSON integer is too long", **place)
+    elif type(node) is float:
+        if not math.isfinite(node):
+            raise InvalidValueError("JSON has no NaN or Infinity", **place)
+    elif node is _BadKey:
+        raise InvalidValueError("JSON object keys must be text", **place)
+    else:
+        raise InvalidValueError(f"JSON has no {type(node).__name__}", **place)
+
+
+def _check_string(text: str, place: dict[str, str | None]) -> None:
+    if "\x00" in text:
+        raise InvalidValueError("JSON text may not contain NUL", **place)
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidValueError("JSON text has a lone surrogate", **place) from None
+
+
+def dump_json(value: object) -> str:
+    """Return checked *value* as compact JSON whose numbers PostgreSQL gives back unchanged.
+
+    jsonb keeps numbers as decimals: ``1e+23``, which is how Python writes a large float, would come
+    back as an exact integer, one that is not equal to the float. Written out, it stays the float.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "e+" not in text:
+        return text
+    return _STRING_OR_EXPONENT.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    token = match.group()
+    return token if token.startswith('"') else f"{float(token):.1f}"
+
+
+class JSONCompat(StrictType[Any]):
+    """A JSON document: ``json`` on PostgreSQL, JSON text on SQLite.
+
+    ``None`` is SQL NULL, never JSON ``null``, so that NOT NULL and CHECK constraints see it.
+    """
+
+    impl = _JSON
+    cache_ok = True
+
+    @property
+    @override
+    def python_type(self) -> type[object]:
+        return object
+
+    @override
+    def check(self, value: object) -> str:
+        check_json(value, self.place)
+        text = dump_json(value)
+        if len(text) > MAX_JSON_BYTES or len(text.encode()) > MAX_JSON_BYTES:
+            message = f"at most {MAX_JSON_BYTES} bytes of JSON"
+            raise ValueTooLongError(message, limit=MAX_JSON_BYTES, **self.place)
+        return text
+
+    @override
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        wrap = self._psycopg_wrapper() if dialect.name == "postgresql" else str
+        return lambda value: None if value is None else wrap(self.check(value))
+
+    def _psycopg_wrapper(self) -> Callable[[str], object]:
+        from psycopg.types.json import Json  # noqa: PLC0415 - SQLite users need not load psycopg
+
+        return lambda text: Json(text, dumps=str)
+
+    @override
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name == "postgresql":
+            return None  # psycopg has parsed it
+        return lambda text: None if text is None else json.loads(text)
+
+    @override
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        # Index and path operators take a key, not a document.
+        return self.impl_instance.coerce_compared_value(op, value)
+
+
+class JSONBCompat(JSONCompat):
+    """A JSON document: ``jsonb`` on PostgreSQL, JSON text on SQLite."""
+
+    impl = _JSON
+    cache_ok = True
+
+    @override
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(JSONB(none_as_null=True))
+        return dialect.type_descriptor(_JSON(none_as_null=True))
+
+    @override
+    def _psycopg_wrapper(self) -> Callable[[str], object]:
+        from psycopg.types.json import Jsonb  # noqa: PLC0415 - SQLite users need not load psycopg
+
+        return lambda text: Jsonb(text, dumps=str)

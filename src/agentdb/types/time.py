@@ -1,0 +1,84 @@
+"""Instants in UTC, and calendar days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Date as _Date
+from sqlalchemy import DateTime
+from sqlalchemy.engine import Dialect
+from typing_extensions import override
+
+from agentdb.errors import NaiveDatetimeError, ValueOutOfRangeError
+from agentdb.types.base import StrictType
+
+# A day's distance from the ends of Python's range: a driver that reads the instant in the time zone
+# of the server's session must be able to represent it there.
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def utc_now() -> datetime:
+    """Return the current instant, aware and in UTC, whatever the time zone of the process."""
+    return datetime.now(UTC)
+
+
+UTC_NOW: Callable[[], datetime] = utc_now
+"""The Python-side default of every time stamp."""
+
+
+class UTCDateTime(StrictType[datetime]):
+    """An instant: aware datetimes of any zone in, aware UTC out, microseconds kept.
+
+    PostgreSQL stores a timestamptz; SQLite text of fixed width in UTC, so that both order alike.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @property
+    @override
+    def python_type(self) -> type[datetime]:
+        return datetime
+
+    @override
+    def check(self, value: object) -> datetime:
+        if not isinstance(value, datetime):
+            raise self.expected("a datetime")
+        if value.utcoffset() is None:
+            raise NaiveDatetimeError("a datetime needs a time zone", **self.place)
+        try:
+            instant = value.astimezone(UTC)
+        except OverflowError:
+            instant = None
+        if instant is None or not EARLIEST <= instant <= LATEST:
+            raise ValueOutOfRangeError("the instant is out of range", **self.place)
+        return instant
+
+    @override
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return datetime.replace(value, tzinfo=UTC)
+        return datetime.astimezone(value, UTC)
+
+
+class Date(StrictType[date]):
+    """A calendar day; a datetime is none."""
+
+    impl = _Date
+    cache_ok = True
+
+    @property
+    @override
+    def python_type(self) -> type[date]:
+        return date
+
+    @override
+    def check(self, value: object) -> date:
+        if not isinstance(value, date) or isinstance(value, datetime):
+            raise self.expected("a date")
+        return value

@@ -1,0 +1,109 @@
+"""What every repository needs of its unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Executable, Result, func, literal, select
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agentdb.driver_errors import orm_errors
+from agentdb.orm import Base
+from agentdb.tenancy import CONFINED, Scope, Write, check_owner, check_writes
+from agentdb.types import UTCDateTime, utc_now
+
+Clock = Callable[[], datetime]
+
+TICK = timedelta(microseconds=1)
+"""The least by which two stamps differ: both databases keep microseconds."""
+
+_OWN_TENANT = {CONFINED: True}
+
+
+class Unit:
+    """A session, whose data it may touch, and its clock.
+
+    Attributes:
+        session: The session of the unit; one transaction.
+        scope: The tenant, or the reason of a system unit.
+    """
+
+    def __init__(self, session: AsyncSession, scope: Scope, clock: Clock | None = None) -> None:
+        self.session = session
+        self.scope = scope
+        self._clock = clock
+
+    @property
+    def tenant(self) -> UUID | None:
+        """The tenant of the unit; None in a system unit."""
+        return self.scope.tenant
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the database."""
+        return self.session.sync_session.get_bind().dialect
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether the database is PostgreSQL; else it is SQLite."""
+        return self.dialect.name == "postgresql"
+
+    def now(self, given: datetime | None = None) -> ColumnElement[datetime]:
+        """Return the current instant as an expression.
+
+        On PostgreSQL the server reads its clock where the expression is evaluated, so after any lock
+        that the statement waits for, unlike ``now()``, which stands still for a transaction. SQLite
+        runs in this process and so on its clock.
+        """
+        moment = self.frozen(given)
+        if moment is None and self.is_postgresql:
+            return func.clock_timestamp(type_=UTCDateTime())
+        return literal(moment or utc_now(), UTCDateTime())
+
+    async def read_clock(self, given: datetime | None = None) -> datetime:
+        """Return the current instant, by the clock that `now` reads."""
+        return (await self.session.execute(select(self.now(given)))).scalar_one()
+
+    def frozen(self, given: datetime | None = None) -> datetime | None:
+        """Return the instant that replaces the database's clock; None where nothing does."""
+        if given is not None:
+            return given
+        return self._clock() if self._clock else None
+
+    def stamp(self, given: datetime | None, *newest: datetime | None) -> datetime:
+        """Return the clock of this process, or just after the *newest* stamps if they are later."""
+        after = [moment + TICK for moment in newest if moment is not None]
+        return max([self.frozen(given) or utc_now(), *after])
+
+    async def execute(
+        self, statement: Executable, parameters: dict[str, Any] | None = None
+    ) -> Result[Any]:
+        """Run a statement that names its tenant itself, past the filter."""
+        return await self.session.execute(statement, parameters, execution_options=_OWN_TENANT)
+
+    def check_writable(self, model: type[Base]) -> None:
+        """Refuse a table that this unit may not write, before any SQL is sent."""
+        check_owner(self.scope, Write(model, {}, frozenset()))
+
+    async def check(self, *writes: Write) -> None:
+        """Apply the rules of ownership to rows that are written without a flush."""
+        await self.session.run_sync(check_writes, self.scope, writes)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Open a savepoint: what fails within undoes itself and leaves the unit usable."""
+        with orm_errors():
+            async with self.session.begin_nested():
+                yield
+
+    async def refresh(self, model: type[Base], key: Any) -> None:
+        """Bring an entity up to date, if the unit has loaded it: a statement wrote past it."""
+        session = self.session.sync_session
+        entity = session.identity_map.get(session.identity_key(model, key))
+        if entity is not None:
+            await self.session.refresh(entity)

@@ -1,0 +1,1 @@
+"""Vector stores of a tenant, their files, and the agents bound to them."""

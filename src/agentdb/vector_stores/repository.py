@@ -1,0 +1,67 @@
+"""Vector stores, their files, and the agents bound to them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from agentdb.paging import Page
+from agentdb.repository import Repository
+from agentdb.vector_stores.models import AgentVectorStore, VectorStore, VectorStoreFile
+
+
+class VectorStoreRepository(Repository[VectorStore, UUID]):
+    """Vector stores at the provider."""
+
+    model = VectorStore
+
+    async def by_openai_id(self, openai_id: str) -> VectorStore | None:
+        """Return the store with the provider's id, if any."""
+        return await self.find(VectorStore.openai_id == openai_id)
+
+    async def for_tenant(
+        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[VectorStore]:
+        """Return a page of the tenant's stores, newest first."""
+        return await self._newest(VectorStore.tenant_id == tenant_id, after=after, limit=limit)
+
+    async def for_owner_user(
+        self, owner_user_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[VectorStore]:
+        """Return a page of the stores that the user owns, newest first."""
+        return await self._newest(
+            VectorStore.owner_user_id == owner_user_id, after=after, limit=limit
+        )
+
+
+class VectorStoreFileRepository(Repository[VectorStoreFile, UUID]):
+    """Files in vector stores."""
+
+    model = VectorStoreFile
+
+    async def for_vector_store(
+        self, vector_store_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[VectorStoreFile]:
+        """Return a page of the store's files, newest first."""
+        return await self._newest(
+            VectorStoreFile.vector_store_id == vector_store_id, after=after, limit=limit
+        )
+
+
+class AgentVectorStoreRepository(Repository[AgentVectorStore, tuple[str, UUID, UUID]]):
+    """Which vector store an agent of a tenant uses."""
+
+    model = AgentVectorStore
+
+    async def for_vector_store(
+        self, vector_store_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentVectorStore]:
+        """Return a page of the bindings to the store, by key."""
+        return await self.page(
+            AgentVectorStore.vector_store_id == vector_store_id, after=after, limit=limit
+        )
+
+    async def for_tenant(
+        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentVectorStore]:
+        """Return a page of the tenant's bindings, by key."""
+        return await self.page(AgentVectorStore.tenant_id == tenant_id, after=after, limit=limit)
