@@ -65,7 +65,8 @@ def _encode_row(table: Table, row: Mapping[str, Any], postgresql: bool) -> str: 
 
 def _encode_value(table: Table, name: str, value: object, postgresql: bool) -> str:  # noqa: FBT001
     kind: Any = table.c[name].type if name in table.c else None
-    checked = kind.check(value) if isinstance(kind, StrictType) else value
+    strict: StrictType[Any] | None = kind if isinstance(kind, StrictType) else None
+    checked: Any = value if strict is None else strict.check(value)
     if isinstance(kind, JSONCompat):
         return str(checked)  # is JSON already
     if isinstance(checked, datetime):

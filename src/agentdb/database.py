@@ -7,17 +7,16 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, String, column, select, table
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from typing_extensions import Self
 
 from agentdb.driver_errors import READ_ONLY_OPTION, orm_errors
 from agentdb.engines import TENANT_OPTION, make_async_engine
@@ -104,11 +103,11 @@ class Database:
         return self._engine
 
     @asynccontextmanager
-    async def begin(self, *, tenant: UUID) -> AsyncIterator[UnitOfWork]:
+    async def begin(self, *, tenant: UUID) -> AsyncGenerator[UnitOfWork]:
         """Begin a unit of work of one tenant.
 
-        The transaction commits when the block ends and rolls back when it raises. COMMIT is shielded
-        from cancellation: once sent, its outcome is known before the cancellation goes on.
+        The transaction commits when the block ends and rolls back when it raises. COMMIT is
+        shielded from cancellation: once sent, its outcome is known before the cancellation goes on.
 
         Raises:
             UnavailableError: The database cannot be reached or has no connection left.
@@ -118,7 +117,7 @@ class Database:
             yield unit
 
     @asynccontextmanager
-    async def begin_system(self, *, reason: str) -> AsyncIterator[UnitOfWork]:
+    async def begin_system(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
         """Begin a unit of work that reaches across tenants; the reason is logged."""
         if not reason.strip():
             raise InvalidValueError("a system unit needs a reason")
@@ -129,7 +128,7 @@ class Database:
     @asynccontextmanager
     async def read(
         self, *, tenant: UUID | None = None, reason: str | None = None
-    ) -> AsyncIterator[UnitOfWork]:
+    ) -> AsyncGenerator[UnitOfWork]:
         """Begin a unit of work that sees one snapshot and writes nothing.
 
         It never waits for writers: REPEATABLE READ and READ ONLY on PostgreSQL, a deferred
@@ -213,7 +212,7 @@ class Database:
         return Health(reachable=True, revision=revision, latency=time.monotonic() - started)
 
     async def _revision(self) -> str | None:
-        query = text(f"SELECT version_num FROM {VERSION_TABLE}")
+        query = select(column("version_num", String)).select_from(table(VERSION_TABLE))
         async with self._connected() as session:
             try:
                 return (await session.execute(query)).scalar_one_or_none()
@@ -227,7 +226,7 @@ class Database:
     @asynccontextmanager
     async def _unit(
         self, *, tenant: UUID | None = None, system: str | None = None, read_only: bool = False
-    ) -> AsyncIterator[UnitOfWork]:
+    ) -> AsyncGenerator[UnitOfWork]:
         async with self._connected(tenant=tenant, read_only=read_only) as session:
             unit = UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
             yield unit
@@ -238,7 +237,7 @@ class Database:
     @asynccontextmanager
     async def _connected(
         self, *, tenant: UUID | None = None, read_only: bool = False
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncGenerator[AsyncSession]:
         """Yield a session whose transaction has begun; it is rolled back unless committed."""
         options = {READ_ONLY_OPTION: read_only, TENANT_OPTION: tenant}
         session = await self._connect(options)
@@ -274,7 +273,7 @@ async def _commit(session: AsyncSession) -> None:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await *work* to its end even if this task is cancelled meanwhile, which is raised after it."""
+    """Await *work* to its end even if this task is cancelled, which is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -216,11 +216,16 @@ def _from_sqlite(error: Exception, context: ExceptionContext) -> AgentDBError | 
         return _constraint(code, text, context)
     if code & 0xFF == sqlite3.SQLITE_READONLY and _is_read_unit(context):
         return PermissionDeniedError("a unit of work of `read` writes nothing")
+    return _by_text(text) or _BY_CODE.get(code & 0xFF, _other_code)(code)
+
+
+def _by_text(text: str) -> AgentDBError | None:
+    """Tell the errors of a wrong schema, which share SQLite's general code."""
     if text.startswith(("no such table", "no such column")):
         return SchemaVersionError(_BEHIND)
     if text.endswith("already exists"):
         return SchemaVersionError(_UNMANAGED)
-    return _BY_CODE.get(code & 0xFF, _other_code)(code)
+    return None
 
 
 def _without_code(error: sqlite3.Error, text: str) -> AgentDBError:
@@ -289,7 +294,7 @@ _BY_CODE: dict[int, Callable[[int], AgentDBError]] = {
 
 
 @contextmanager
-def orm_errors() -> Iterator[None]:
+def orm_errors() -> Generator[None]:
     """Translate what the ORM raises by itself, without a driver's error behind it."""
     try:
         yield

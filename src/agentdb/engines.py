@@ -141,7 +141,8 @@ def _guard_forks(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def replace(_: object, record: ConnectionPoolEntry, proxy: Any) -> None:
         if record.info.get(_PID) != os.getpid():
-            record.dbapi_connection = proxy.dbapi_connection = None
+            held: Any = record
+            held.dbapi_connection = proxy.dbapi_connection = None
             raise DisconnectionError("the connection belongs to the parent process")
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -240,4 +241,8 @@ def _set_config(values: dict[str, str]) -> str:
 def _send(connection: Connection, script: str) -> None:
     """Send several statements in one round trip, which the simple protocol alone allows."""
     adapted: Any = connection.connection.dbapi_connection
-    adapted.run_async(lambda driver: driver.execute(script, prepare=False))
+    adapted.run_async(lambda driver: _execute(driver, script))
+
+
+async def _execute(driver: Any, script: str) -> None:
+    await driver.execute(script, prepare=False)

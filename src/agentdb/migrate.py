@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -165,9 +165,9 @@ def sql(dialect: str = "postgresql", revision: str = "head") -> str:
 
 
 @asynccontextmanager
-async def exclusive() -> AsyncIterator[None]:
+async def exclusive() -> AsyncGenerator[None]:
     """Hold the lock of the process without blocking the event loop that waits for it."""
-    while not _LOCK.acquire(blocking=False):
+    while not _LOCK.acquire(blocking=False):  # noqa: ASYNC110 -- threads have no event to await
         await asyncio.sleep(0.005)
     try:
         yield
@@ -198,7 +198,7 @@ def _migrate(connection: Connection, step: Any, revision: str) -> None:
 
 
 @contextmanager
-def _connected(target: Target) -> Iterator[Connection]:
+def _connected(target: Target) -> Generator[Connection]:
     if isinstance(target, Connection):
         yield target
         return
@@ -209,7 +209,7 @@ def _connected(target: Target) -> Iterator[Connection]:
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
+def _transaction(connection: Connection) -> Generator[None]:
     """Run one transaction round the whole step, alone among all processes."""
     if connection.dialect.name == "sqlite":
         with _without_foreign_keys(connection), connection.begin():
@@ -222,7 +222,7 @@ def _transaction(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+def _without_foreign_keys(connection: Connection) -> Generator[None]:
     """Switch foreign keys off before BEGIN: a rebuild of a table would delete its children.
 
     The pragma does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
@@ -246,7 +246,7 @@ def _check_foreign_keys(connection: Connection) -> None:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals() -> Generator[None]:
     try:
         yield
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""The declarative base of the 46 tables: naming, dataclass options, mixins, tenancy declarations."""
+"""The base of the 46 tables: naming, dataclass options, mixins, declarations of tenancy."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +56,7 @@ class Tenancy:
             user (identity); None for shared and system tables.
         parent: Table that *column* refers to, for rows that belong by a parent.
         as_text: Whether the tenant column holds the canonical text of the id.
-        shows_members: Whether a tenant unit also reads the rows without a tenant of its own members.
+        shows_members: Whether a tenant unit also reads its members' rows that have no tenant.
     """
 
     kind: TenancyClass
@@ -106,7 +106,7 @@ def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index
     kw_only_default=True, eq_default=False, field_specifiers=(mapped_column, relationship)
 )
 class KeywordOnly(DCTransformDeclarative):
-    """Tells type checkers what ``kw_only=True`` below does at run time: PEP 681 does not inherit it."""
+    """Tells type checkers what ``kw_only=True`` below does: PEP 681 does not inherit it."""
 
 
 class Model(MappedAsDataclass, metaclass=KeywordOnly, kw_only=True, eq=False, repr=False):

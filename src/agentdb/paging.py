@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_
-from typing_extensions import override
 
 from agentdb.errors import InvalidCursorError, InvalidValueError
 
@@ -27,7 +26,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Sequence[T_co], Generic[T_co]):
+class Page(Generic[T_co]):
     """Some rows of a longer walk.
 
     Attributes:
@@ -38,11 +37,9 @@ class Page(Sequence[T_co], Generic[T_co]):
     items: tuple[T_co, ...]
     next_cursor: str | None = None
 
-    @override
-    def __getitem__(self, index: Any) -> Any:
-        return self.items[index]
+    def __iter__(self) -> Iterator[T_co]:
+        return iter(self.items)
 
-    @override
     def __len__(self) -> int:
         return len(self.items)
 
@@ -63,7 +60,7 @@ def fingerprint(where: Sequence[ColumnElement[bool]], *parts: object) -> str:
 
     The text of a statement is the same in every process; the values are added by their repr.
     """
-    compiled = and_(True, *where).compile()  # noqa: FBT003 -- and_ needs a first element
+    compiled = and_(True, *where).compile()
     values = sorted((name, repr(value)) for name, value in compiled.params.items())
     text = repr((str(compiled), values, [str(part) for part in parts]))
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:24]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,9 +56,9 @@ class Unit:
     def now(self, given: datetime | None = None) -> ColumnElement[datetime]:
         """Return the current instant as an expression.
 
-        On PostgreSQL the server reads its clock where the expression is evaluated, so after any lock
-        that the statement waits for, unlike ``now()``, which stands still for a transaction. SQLite
-        runs in this process and so on its clock.
+        On PostgreSQL the server reads its clock where the expression is evaluated, so after any
+        lock that the statement waits for, unlike ``now()``, which stands still for a transaction.
+        SQLite runs in this process and so on its clock.
         """
         moment = self.frozen(given)
         if moment is None and self.is_postgresql:
@@ -95,7 +95,7 @@ class Unit:
         await self.session.run_sync(check_writes, self.scope, writes)
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
+    async def savepoint(self) -> AsyncGenerator[None]:
         """Open a savepoint: what fails within undoes itself and leaves the unit usable."""
         with orm_errors():
             async with self.session.begin_nested():

@@ -27,7 +27,7 @@ def stored_key(tenant: UUID, key: str) -> str:
         InvalidValueError: The key is empty, or begins with the tenant's id and a colon itself.
         ValueTooLongError: It has more than 218 characters.
     """
-    if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+    if not key:
         raise InvalidValueError("a conversation key is text of 1 character or more")
     if len(key) > MAX_EXTERNAL_KEY:
         message = f"a conversation key has at most {MAX_EXTERNAL_KEY} characters"

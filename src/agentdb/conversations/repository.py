@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, or_
 from typing_extensions import Unpack
 
 from agentdb.batch import encode_batch
@@ -24,7 +24,9 @@ from agentdb.conversations.rows import (
     ConversationRef,
     MessageRow,
     NewMessage,
+    NewRunEvent,
 )
+from agentdb.conversations.run_events import is_retry, run_event
 from agentdb.conversations.statements import (
     GIVEN,
     TOUCH_EVERY,
@@ -34,7 +36,7 @@ from agentdb.conversations.statements import (
     count_messages_embedded,
     transcript,
 )
-from agentdb.errors import InvalidValueError
+from agentdb.errors import ConflictError, InvalidValueError
 from agentdb.ledger.segments import open_segment
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository import AppendOnlyRepository, Repository, VerbWrittenRepository
@@ -49,17 +51,14 @@ def _columns_of(message: NewMessage) -> dict[str, Any]:
     columns = {name: getattr(message, name) for name in (*GIVEN, "created_at")}
     columns["content"] = {"text": content} if isinstance(content, str) else content
     columns["attachments"] = list(message.attachments)
-    for name in ("role", "content"):
-        if columns[name] is None:
-            raise InvalidValueError("a value is required", table="agent_messages", column=name)
-    if not isinstance(columns["content"], dict):
-        message_text = "expects text or a JSON object"
-        raise InvalidValueError(message_text, table="agent_messages", column="content")
+    if type(columns["content"]) is not dict:
+        expected = "expects text or a JSON object"
+        raise InvalidValueError(expected, table="agent_messages", column="content")
     return columns
 
 
 def _message(row: Row[Any]) -> MessageRow:
-    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+    columns = row._asdict()
     columns["attachments"] = columns["attachments"] or []
     return MessageRow(**columns)
 
@@ -316,6 +315,70 @@ class AgentRunEventRepository(Repository[AgentRunEvent, int]):
 
     model = AgentRunEvent
     newest = "sequence_no"
+
+    async def append(
+        self,
+        ref: ConversationRef,
+        events: Sequence[NewRunEvent],
+        *,
+        workflow_run_id: str | None = None,
+        tenant_id: UUID | None = None,
+        now: datetime | None = None,
+    ) -> tuple[list[AgentRunEvent], int]:
+        """Append the items of a run to a conversation, numbered from 0 without gaps.
+
+        N concurrent appends all succeed: they hold the lock of the conversation. A retry is
+        skipped: an item whose response is stored with equal type, name and tool call and, without
+        a tool call, equal text; or an identical one under its explicit number.
+
+        Args:
+            ref: The conversation.
+            events: In order.
+            workflow_run_id: The run of a workflow that they belong to.
+            tenant_id: The tenant, in a system unit.
+            now: The clock of the append.
+
+        Returns:
+            The stored items, and how many were skipped.
+
+        Raises:
+            NotFoundError: The tenant has no such conversation or run.
+            ConflictError: An explicit number is taken by another item, or would leave a gap.
+            InvalidValueError: A column refuses its value; nothing is stored.
+        """
+        tenant = self.unit.scope.owner(tenant_id)
+        conversation = await lock_by_ref(self.unit, ref, tenant)
+        known = await self._known(conversation, events)
+        next_number = await self._next_number(conversation)
+        at = await self.unit.read_clock(now)
+        rows: list[AgentRunEvent] = []
+        for event in events:
+            number = next_number + len(rows) if event.sequence_no is None else event.sequence_no
+            row = run_event(event, conversation, number, workflow_run_id, at)
+            if is_retry(row, event, known):
+                continue
+            if number != next_number + len(rows):
+                raise ConflictError(f"number {number} is taken or would leave a gap")
+            rows.append(row)
+        await self.add_many(rows)
+        return rows, len(events) - len(rows)
+
+    async def _known(
+        self, conversation: UUID, events: Sequence[NewRunEvent]
+    ) -> Sequence[AgentRunEvent]:
+        """Read the stored items that these may repeat."""
+        responses = {e.response_id for e in events if e.response_id is not None}
+        numbers = {e.sequence_no for e in events if e.sequence_no is not None}
+        same = or_(AgentRunEvent.response_id.in_(responses), AgentRunEvent.sequence_no.in_(numbers))
+        return await self.all(AgentRunEvent.conversation_id == conversation, same)
+
+    async def _next_number(self, conversation: UUID) -> int:
+        last = await self.all(
+            AgentRunEvent.conversation_id == conversation,
+            order=[AgentRunEvent.sequence_no.desc()],
+            limit=1,
+        )
+        return last[0].sequence_no + 1 if last else 0
 
     async def for_conversation(
         self, conversation_id: UUID, *, after: str | None = None, limit: int = 50

@@ -67,6 +67,35 @@ class MessageRow:
         return text if isinstance(text, str) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRunEvent:
+    """An item of an agent run.
+
+    Attributes:
+        run_item_type: What kind of item it is.
+        response_id: The provider's response that it came with; what a retry is known by.
+        call_arguments: Arguments of a tool call; what is no object becomes ``{"value": …}``.
+        call_output: Its output, likewise.
+        sequence_no: For imports alone: else the append numbers it.
+    """
+
+    run_item_type: str
+    response_id: str | None = None
+    run_item_name: str | None = None
+    role: str | None = None
+    agent: str | None = None
+    tool_call_id: str | None = None
+    tool_name: str | None = None
+    model: str | None = None
+    content_text: str | None = None
+    reasoning_text: str | None = None
+    call_arguments: Any = None
+    call_output: Any = None
+    attachments: list[dict[str, Any]] | None = None
+    sequence_no: int | None = None
+    created_at: datetime | None = None
+
+
 class ConversationFields(TypedDict, total=False):
     """Optional columns of a new conversation."""
 

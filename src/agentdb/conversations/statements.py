@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,6 +40,8 @@ events: Any = ConversationLedgerEvent.__table__
 
 CONVERSATION = bindparam("conversation", type_=Uuid())
 TENANT = bindparam("tenant", type_=Uuid())
+Query: TypeAlias = Select[*tuple[Any, ...]]
+
 NOW = bindparam("now", type_=UTCDateTime())
 
 TOUCH_EVERY = timedelta(seconds=5)
@@ -68,7 +70,7 @@ RETURNED = ("id", "conversation_id", "segment_id", "position", *GIVEN, "created_
 
 
 @cache
-def lock_conversation() -> Select[Any]:
+def lock_conversation() -> Query:
     """Lock a conversation by id; a statement of its own.
 
     What is decided under the lock is read by later statements: their snapshots are younger than the
@@ -81,7 +83,7 @@ def lock_conversation() -> Select[Any]:
 
 
 @cache
-def lock_conversation_by_key() -> Select[Any]:
+def lock_conversation_by_key() -> Query:
     """Lock a conversation by its stored key."""
     query = select(conversations.c.id).where(
         conversations.c.conversation_key == bindparam("key"), conversations.c.tenant_id == TENANT
@@ -137,7 +139,8 @@ def append_messages() -> Insert:
     inserted = insert(messages).from_select(
         names, rows.order_by(batch.c[ORDINAL]), include_defaults=False
     )
-    return inserted.returning(*(messages.c[name] for name in RETURNED))
+    statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))
+    return statement
 
 
 def _count_messages(active: Any) -> Update:
@@ -148,7 +151,7 @@ def _count_messages(active: Any) -> Update:
         (conversations.c.updated_at < active.c.at - _TOUCH_EVERY, active.c.at),
         else_=conversations.c.updated_at,
     )
-    return (
+    statement: Update = (
         update(conversations)
         .where(conversations.c.id == active.c.conversation_id)
         .values(
@@ -165,7 +168,7 @@ def _count_messages(active: Any) -> Update:
 
 
 @cache
-def append_state() -> Select[Any]:
+def append_state() -> Query:
     """Read on SQLite, under its write lock, what an append needs to know."""
     active = select(segments.c.id).where(
         segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
@@ -208,13 +211,12 @@ def append_messages_embedded() -> Insert:
     inserted = insert(messages).from_select(
         names, rows.where(true()).order_by(batch.c[ORDINAL]), include_defaults=False
     )
-    return inserted.returning(*(messages.c[name] for name in RETURNED))
+    statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))
+    return statement
 
 
 @cache
-def transcript(
-    *, confined: bool, visible_only: bool, descending: bool, started: bool
-) -> Select[Any]:
+def transcript(*, confined: bool, visible_only: bool, descending: bool, started: bool) -> Query:
     """Read messages in the order of their positions.
 
     Args:

@@ -101,8 +101,8 @@ def _instant(text: str, number: int) -> datetime:
 
 
 def _within(frame: Mapping[str, Any], outer: str, name: str) -> Any:
-    inner = frame.get(outer)
-    return inner.get(name) if isinstance(inner, dict) else None
+    inner: Any = frame.get(outer)
+    return inner.get(name) if type(inner) is dict else None
 
 
 def _size(frame: Mapping[str, Any], number: int, inline_limit: int) -> int:

@@ -32,7 +32,6 @@ from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fing
 from agentdb.repository import VerbWrittenRepository
 from agentdb.tenancy.predicates import table_of
 
-
 MAX_REPLAY = 1000
 """Frames of one replay at the most."""
 
@@ -277,7 +276,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         )
         parameters = {"conversation": conversation, "after": position, "limit": limit + 2}
         rows = await self.unit.execute(statement, self._confine({**parameters, **filters}))
-        frames = [LedgerFrame(**row._mapping) for row in rows]  # noqa: SLF001 -- public in SQLAlchemy
+        frames = [LedgerFrame(**row._asdict()) for row in rows]
         if position:
             if not frames or frames[0].id != position:
                 raise ResyncRequiredError("the position of the reader is no longer in the ledger")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-from typing_extensions import override
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class LedgerFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerPage(Sequence[LedgerFrame]):
+class LedgerPage:
     """A stretch of a replay.
 
     Attributes:
@@ -71,10 +69,8 @@ class LedgerPage(Sequence[LedgerFrame]):
     cursor: str
     more: bool
 
-    @override
-    def __getitem__(self, index: Any) -> Any:
-        return self.items[index]
+    def __iter__(self) -> Iterator[LedgerFrame]:
+        return iter(self.items)
 
-    @override
     def __len__(self) -> int:
         return len(self.items)

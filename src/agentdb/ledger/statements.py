@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Insert,
     Integer,
-    Select,
     Text,
     and_,
     bindparam,
@@ -30,6 +29,7 @@ from agentdb.batch import ORDINAL, batch_rows
 from agentdb.conversations.statements import (
     CONVERSATION,
     TENANT,
+    Query,
     events,
     newest_frame,
     newest_message,
@@ -97,20 +97,21 @@ def append_frames(*, postgresql: bool) -> Insert:
     )
     names = ["tenant_id", "conversation_id", "segment_id", *GIVEN, "ingested_at"]
     dialect = postgresql_dialect if postgresql else sqlite_dialect
-    statement = dialect.insert(events).from_select(names, rows, include_defaults=False)
+    statement: Any = dialect.insert(events).from_select(names, rows, include_defaults=False)
     frame = [events.c.conversation_id, events.c.stream_id, events.c.event_id]
     statement = statement.on_conflict_do_nothing(index_elements=frame)
-    return statement.returning(events.c.id, events.c.stream_id, events.c.event_id)
+    inserted: Insert = statement.returning(events.c.id, events.c.stream_id, events.c.event_id)
+    return inserted
 
 
 @cache
-def newest_stamps() -> Select[Any]:
+def newest_stamps() -> Query:
     """Read on SQLite, under its write lock, what the stamp of an append must follow."""
     return select(newest_message().label("message"), newest_frame().label("frame"))
 
 
 @cache
-def recorded_frames(*, postgresql: bool) -> Select[Any]:
+def recorded_frames(*, postgresql: bool) -> Query:
     """Find the rows of the frames of a batch."""
     batch = batch_rows(events, ("stream_id", "event_id"), postgresql=postgresql)
     same = and_(events.c.stream_id == batch.c.stream_id, events.c.event_id == batch.c.event_id)
@@ -120,7 +121,7 @@ def recorded_frames(*, postgresql: bool) -> Select[Any]:
 
 
 @cache
-def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Select[Any]:
+def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Query:
     """Read visible frames from position ``after`` on, the frame at the position included.
 
     Args:
@@ -135,8 +136,8 @@ def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Sele
     ]
     if confined:
         conditions.append(events.c.tenant_id == TENANT)
-    for name in sorted(filters & {"workflow_run_id", "stream_id"}):
-        conditions.append(events.c[name] == bindparam(name, type_=String()))
+    equal = sorted(filters & {"workflow_run_id", "stream_id"})
+    conditions.extend(events.c[name] == bindparam(name, type_=String()) for name in equal)
     if "kinds" in filters:
         kinds = bindparam("kinds", type_=String(), expanding=True)
         conditions.append(events.c.kind.in_(kinds))
@@ -145,14 +146,14 @@ def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Sele
     return query.order_by(events.c.id).limit(bindparam("limit", type_=Integer()))
 
 
-def _raw(*, postgresql: bool) -> ColumnElement[str | None]:
+def _raw(*, postgresql: bool) -> ColumnElement[Any]:
     """Return the frame as text: reading it parsed would cost three times as much."""
     payload = events.c.payload_json
     return (cast(payload, Text) if postgresql else type_coerce(payload, Text)).label("raw")
 
 
 @cache
-def find_frame(*, confined: bool) -> Select[Any]:
+def find_frame(*, confined: bool) -> Query:
     """Find a frame by its stream and event id, and how far the stream is recorded."""
     newest = select(func.max(events.c.event_id)).where(*_of_stream(confined=confined))
     position = (

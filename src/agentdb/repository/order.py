@@ -86,9 +86,10 @@ def _part(item: OrderBy, mapper: Mapper[Any]) -> tuple[str, bool]:
     descending = getattr(item, "modifier", None) is operators.desc_op
     element = item.element if isinstance(item, UnaryExpression) else item
     key = str(getattr(element, "key", ""))
-    table = getattr(element, "table", None)
-    if key not in mapper.column_attrs or getattr(table, "name", None) != mapper.local_table.name:
-        raise InvalidValueError(f"an order names columns of {mapper.local_table.name}")
+    owner = getattr(getattr(element, "table", None), "name", None)
+    own = mapper.class_.__tablename__
+    if key not in mapper.column_attrs or owner != own:
+        raise InvalidValueError(f"an order names columns of {own}")
     return key, descending
 
 

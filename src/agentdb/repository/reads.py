@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, and_, func, inspect, select, tuple_
+from sqlalchemy import ColumnElement, ScalarResult, Select, and_, func, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from agentdb.errors import InvalidValueError, MultipleRowsError, NotFoundError
@@ -231,7 +231,7 @@ class Reads(Generic[M, K]):
         deleted: InstrumentedAttribute[Any] | None = getattr(self.model, "deleted_at", None)
         return [] if include_deleted or deleted is None else [deleted.is_(None)]
 
-    async def _entities(self, query: Select[M]) -> Any:
+    async def _entities(self, query: Select[M]) -> ScalarResult[M]:
         # A verb that writes by Core does not tell the identity map: what is read here is current.
         return await self.unit.session.scalars(query, execution_options={"populate_existing": True})
 
@@ -241,7 +241,7 @@ class Reads(Generic[M, K]):
         return [getattr(self.model, name) for name in names]
 
     def _key_values(self, key: K) -> tuple[Any, ...]:
-        values = key if isinstance(key, tuple) else (key,)
+        values: tuple[Any, ...] = cast("tuple[Any, ...]", key) if type(key) is tuple else (key,)
         if len(values) != len(self._key_columns()):
             raise InvalidValueError(f"a key of {self.model.__tablename__} has other columns")
         return values
@@ -257,8 +257,8 @@ class Reads(Generic[M, K]):
         return tuple_(*columns).in_([self._key_values(key) for key in keys])
 
     def _key_of(self, row: M) -> Any:
-        values = inspect(row).identity
-        return values if values is None or len(values) > 1 else values[0]
+        values = [getattr(row, column.key) for column in self._key_columns()]
+        return tuple(values) if len(values) > 1 else values[0]
 
     def _not_found(self) -> NotFoundError:
         return NotFoundError(f"no such row of {self.model.__tablename__}")

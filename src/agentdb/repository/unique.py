@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     Column,
@@ -15,7 +15,6 @@ from sqlalchemy import (
     UniqueConstraint,
     inspect,
 )
-from typing_extensions import Self
 
 from agentdb.errors import InvalidValueError
 from agentdb.orm import Base
@@ -60,7 +59,7 @@ class UniqueKey:
             chosen: Attributes that the present row takes from it; none leaves the row alone.
             own: The condition under which the present row may be changed.
         """
-        target = {"index_elements": list(self.columns)}
+        target: dict[str, Any] = {"index_elements": list(self.columns)}
         if self.where:
             target["index_where"] = self.where[0]
         if not chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, NoReturn
 
 from sqlalchemy import ColumnElement, Delete, Result, delete, inspect, literal_column, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,8 +24,8 @@ from agentdb.tenancy import CHECKED, CONFINED, Write, owned, tenant_value
 class Repository(Reads[M, K]):
     """Reads and writes the rows of one table.
 
-    Every verb runs in the transaction of the unit of work and never commits. Those that write run in
-    a savepoint: after an error the unit is as it was before the verb, and goes on.
+    Every verb runs in the transaction of the unit of work and never commits. Those that write run
+    in a savepoint: after an error the unit is as it was before the verb, and goes on.
 
     In a tenant's unit a verb writes rows of that tenant alone, and a row may refer to rows of that
     tenant alone; the shared and the system tables are written by system units.
@@ -71,7 +71,7 @@ class Repository(Reads[M, K]):
         statement = update(self.model).where(*where).values(**values).returning(self.model)
         async with self.unit.savepoint():
             await self.unit.check(Write(self.model, values, frozenset(values)))
-            row = (await self._write(statement, CHECKED)).scalar_one_or_none()
+            row: M | None = (await self._write(statement, CHECKED)).scalar_one_or_none()
         if row is None:
             raise self._not_found()
         return row
@@ -134,11 +134,12 @@ class Repository(Reads[M, K]):
     ) -> tuple[M | None, bool]:
         # SQLite has no xmax; there the unit holds the write lock, so that looking first is safe.
         known = not self.unit.is_postgresql and await self._holder(row, target) is not None
-        fresh = literal_column("xmax = 0" if self.unit.is_postgresql else str(int(not known)))
+        new = "xmax = 0" if self.unit.is_postgresql else str(int(not known))
+        fresh: ColumnElement[Any] = literal_column(new)
         insert = postgresql.insert if self.unit.is_postgresql else sqlite.insert
         statement = target.resolve(insert(self.model).values(**row), chosen, self._own())
         result = await self._write(statement.returning(self.model, fresh), CONFINED)
-        stored = result.one_or_none()
+        stored: Any = result.one_or_none()
         if stored is not None:
             return stored[0], bool(stored[1])
         return await self._holder(row, target), False
@@ -147,7 +148,7 @@ class Repository(Reads[M, K]):
         """Return the row that holds the unique key, if this unit may see it."""
         where = [getattr(self.model, name) == row.get(name) for name in target.names]
         query = self._select(*where, *target.where, include_deleted=True)
-        return cast("M | None", (await self._entities(query)).one_or_none())
+        return (await self._entities(query)).one_or_none()
 
     def _own(self) -> ColumnElement[bool] | None:
         """Return the condition under which this unit may change a present row."""
@@ -163,13 +164,15 @@ class Repository(Reads[M, K]):
     def _check_names(self, names: Iterable[str]) -> None:
         unknown = set(names) - set(inspect(self.model).column_attrs.keys())
         if unknown:
-            raise InvalidValueError(f"{self.model.__tablename__} has no {sorted(unknown)[0]}")
+            raise InvalidValueError(f"{self.model.__tablename__} has no {min(unknown)}")
 
     async def _write(self, statement: Any, option: str) -> Result[Any]:
-        options = {"synchronize_session": False, "populate_existing": True, option: True}
+        options: dict[str, Any] = {"synchronize_session": False, option: True}
+        options["populate_existing"] = True
         if isinstance(statement, Delete):
             options["synchronize_session"] = "fetch"
-        return await self.unit.session.execute(statement, execution_options=options)
+        result: Result[Any] = await self.unit.session.execute(statement, execution_options=options)
+        return result
 
 
 class AppendOnlyRepository(Repository[M, K]):

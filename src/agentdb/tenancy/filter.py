@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Insert, Select, Update, event
+from sqlalchemy import Delete, Insert, Update, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql.base import Executable
 
@@ -20,7 +20,7 @@ CONFINED = "agentdb_confined"
 tables. Nothing else may set it."""
 
 CHECKED = "agentdb_checked"
-"""Execution option of an UPDATE whose new references were checked; it is filtered like any other."""
+"""Execution option of an UPDATE whose new references were checked; it is filtered like any."""
 
 
 def confine(session: Session) -> None:
@@ -49,11 +49,12 @@ def _on_execute(state: ORMExecuteState) -> None:
 
 def _confine_refresh(state: ORMExecuteState, names: frozenset[str], tenant: UUID) -> None:
     """Confine a reload by key, which runs on the bare table and takes no loader criteria."""
+    statement: Any = state.statement
     for name in names:
         model = model_of(name)
         condition = belongs(table_of(model).c, model.__tenancy__, tenant)
-        if condition is not None and isinstance(state.statement, Select):
-            state.statement = state.statement.where(condition)
+        statement = statement if condition is None else statement.where(condition)
+    state.statement = statement
 
 
 def _writes(statement: Executable, name: str) -> bool:
@@ -90,7 +91,8 @@ def _refuse_update(statement: Update, many: bool) -> None:  # noqa: FBT001
     if many:
         raise PermissionDeniedError("an UPDATE by a list of keys is not confined to the tenant")
     name = str(getattr(statement.table, "name", ""))
-    moved = {str(getattr(c, "key", c)) for c in statement.__dict__.get("_values") or {}}
+    values: dict[Any, Any] = statement.__dict__.get("_values") or {}
+    moved = {str(getattr(column, "key", column)) for column in values}
     bound = moved & references(name)
     if bound:
         raise PermissionDeniedError(f"{', '.join(sorted(bound))}: change it through a repository")

@@ -63,7 +63,7 @@ def guard(session: Session) -> None:
         event.listen(session, "before_flush", _before_flush)
 
 
-def _before_flush(session: Session, context: UOWTransaction, instances: object) -> None:
+def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
     scope = scope_of(session)
     if scope is None:
         return

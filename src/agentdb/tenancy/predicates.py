@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, and_, or_, select
 
 from agentdb.orm import Base, Tenancy, TenancyClass
 
+Condition: TypeAlias = ColumnElement[bool]
+
 _MEMBERSHIPS = "tenant_user_memberships"
 
 
 def table_of(model: type[Base]) -> Table:
     """Return the table of *model*."""
-    table: Any = model.__table__
-    return table
+    return cast("Table", model.__table__)
 
 
 def declaration(name: str) -> Tenancy | None:
@@ -30,7 +31,7 @@ def model_of(name: str) -> type[Base]:
 
 def _models() -> dict[str, type[Base]]:
     if not _MODELS:
-        _MODELS.update({str(m.local_table.name): m.class_ for m in Base.registry.mappers})
+        _MODELS.update({m.class_.__tablename__: m.class_ for m in Base.registry.mappers})
     return _MODELS
 
 
@@ -44,7 +45,7 @@ _MODELS: dict[str, type[Base]] = {}
 _DECLARED: dict[str, Tenancy] = {}
 
 
-def belongs(columns: Any, tenancy: Tenancy, tenant: UUID) -> ColumnElement[bool] | None:
+def belongs(columns: Any, tenancy: Tenancy, tenant: UUID) -> Condition | None:
     """Return the condition that a row is visible to *tenant*; None where every row is.
 
     Args:
@@ -54,7 +55,7 @@ def belongs(columns: Any, tenancy: Tenancy, tenant: UUID) -> ColumnElement[bool]
     """
     if tenancy.column is None:
         return None
-    column = getattr(columns, tenancy.column)
+    column: ColumnElement[Any] = getattr(columns, tenancy.column)
     match tenancy.kind:
         case TenancyClass.PARENT:
             return column.in_(_keys_of_parent(tenancy, tenant))
@@ -65,14 +66,15 @@ def belongs(columns: Any, tenancy: Tenancy, tenant: UUID) -> ColumnElement[bool]
             return or_(owned, _of_members(columns, tenant)) if tenancy.shows_members else owned
 
 
-def owned(columns: Any, tenancy: Tenancy, tenant: UUID) -> ColumnElement[bool] | None:
+def owned(columns: Any, tenancy: Tenancy, tenant: UUID) -> Condition | None:
     """Return the condition under which a tenant's unit may change a row.
 
     It is the one for reading, without the rows that belong to no tenant.
     """
     if not tenancy.shows_members or tenancy.column is None:
         return belongs(columns, tenancy, tenant)
-    return getattr(columns, tenancy.column) == tenant
+    column: ColumnElement[Any] = getattr(columns, tenancy.column)
+    return column == tenant
 
 
 def tenant_value(tenancy: Tenancy, tenant: UUID) -> UUID | str:

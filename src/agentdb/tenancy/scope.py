@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -80,5 +79,5 @@ def bind_scope(session: Session, scope: Scope) -> None:
 
 def scope_of(session: Session) -> Scope | None:
     """Return what *session* is confined to, None where no unit of work uses it."""
-    scope: Any = session.info.get(_KEY)
+    scope: Scope | None = session.info.get(_KEY)
     return scope

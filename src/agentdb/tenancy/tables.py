@@ -58,7 +58,7 @@ def tables_of(statement: Any) -> UsedTables:
 def related_tables() -> frozenset[str]:
     """Return the tables that a loader option may join to a statement by a relationship."""
     relationships = (r for mapper in Base.registry.mappers for r in mapper.relationships)
-    return frozenset(str(r.mapper.local_table.name) for r in relationships)
+    return frozenset(r.mapper.class_.__tablename__ for r in relationships)
 
 
 def _parts(element: Any) -> Iterator[Any]:
@@ -82,16 +82,15 @@ def _parts(element: Any) -> Iterator[Any]:
 
 def _source(part: Any) -> Any:
     """Return the FROM element behind a column, an alias or a sample of a table."""
-    source = getattr(part, "table", None) if isinstance(part, ColumnElement) else part
-    while source is not None and not isinstance(source, Table | Select):
-        source = getattr(source, "element", None)
+    source: Any = part.table if hasattr(part, "table") else part
+    while hasattr(source, "element"):
+        source = source.element
     return source
 
 
 def _our_name(source: Any) -> str | None:
-    if not isinstance(source, Table) or declaration(source.name) is None:
-        return None
-    return source.name
+    name = str(source.name) if isinstance(source, Table) else None
+    return name if name is not None and declaration(name) is not None else None
 
 
 def _is_mapped(part: Any) -> bool:

@@ -16,7 +16,6 @@ from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.tenants.models import TenantAccount, TenantSettings
 
-
 MIN_NAME = 2
 SLUG_TRIES = 10
 _HINT_LENGTH = MAX_SLUG - len("-0000")

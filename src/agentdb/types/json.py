@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import JSON as _JSON
 from sqlalchemy.dialects.postgresql import JSONB
@@ -50,16 +50,17 @@ def check_json(value: object, place: dict[str, str | None]) -> None:
         _check_leaf(node, place)
 
 
-def _walk(todo: list[tuple[object, int]]) -> Any:
+def _walk(todo: list[tuple[object, int]]) -> Iterator[tuple[object, int]]:
     """Yield every value of a document and its depth, without recursion."""
     while todo:
         node, depth = todo.pop()
         yield node, depth
         if type(node) is dict:
-            todo.extend((key, 0) if isinstance(key, str) else (_BadKey, 0) for key in node)
-            todo.extend((child, depth + 1) for child in node.values())
+            children = cast("dict[object, object]", node)
+            todo.extend((key if isinstance(key, str) else _BadKey, 0) for key in children)
+            todo.extend((child, depth + 1) for child in children.values())
         elif type(node) is list:
-            todo.extend((child, depth + 1) for child in node)
+            todo.extend((child, depth + 1) for child in cast("list[object]", node))
 
 
 class _BadKey:
@@ -136,7 +137,11 @@ class JSONCompat(StrictType[Any]):
     @override
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         wrap = self._psycopg_wrapper() if dialect.name == "postgresql" else str
-        return lambda value: None if value is None else wrap(self.check(value))
+
+        def process(value: Any) -> Any:
+            return None if value is None else wrap(self.check(value))
+
+        return process
 
     def _psycopg_wrapper(self) -> Callable[[str], object]:
         from psycopg.types.json import Json  # noqa: PLC0415 - SQLite users need not load psycopg
@@ -147,7 +152,11 @@ class JSONCompat(StrictType[Any]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         if dialect.name == "postgresql":
             return None  # psycopg has parsed it
-        return lambda text: None if text is None else json.loads(text)
+
+        def process(value: Any) -> Any:
+            return None if value is None else json.loads(value)
+
+        return process
 
     @override
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:

@@ -96,16 +96,18 @@ class NativeEnum(StrictType[E]):
 
     @override
     def check(self, value: object) -> E:
-        try:
-            return self.members(value)
-        except ValueError:
-            labels = ", ".join(labels_of(self.members))
-            raise InvalidValueError(f"expects one of {labels}", **self.place) from None
+        for member in self.members:
+            if value == member.value:
+                return member
+        labels = ", ".join(labels_of(self.members))
+        raise InvalidValueError(f"expects one of {labels}", **self.place)
 
     @override
-    def result_processor(
-        self, dialect: Dialect, coltype: object
-    ) -> Callable[[str | None], E | str | None]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         known = {member.value: member for member in self.members}
-        # Enum's own processor raises a LookupError for a label of a newer release.
-        return lambda label: None if label is None else known.get(label, label)
+
+        def process(value: Any) -> Any:
+            # Enum's own processor raises a LookupError for a label of a newer release.
+            return None if value is None else known.get(value, value)
+
+        return process

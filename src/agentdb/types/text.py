@@ -99,7 +99,7 @@ class CITEXTCompat(String):
 
 
 class Choice(String):
-    """A closed list of labels, kept as text: unknown ones are refused on write and read as they are.
+    """A closed list of labels, kept as text: an unknown one is refused on write, not on reading.
 
     A newer release may have stored a label that this one does not know; reading it is no error.
     """

@@ -61,9 +61,8 @@ class UTCDateTime(StrictType[datetime]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        if value.tzinfo is None:
-            return datetime.replace(value, tzinfo=UTC)
-        return datetime.astimezone(value, UTC)
+        instant: datetime = value
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 class Date(StrictType[date]):

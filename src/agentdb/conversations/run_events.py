@@ -1,0 +1,73 @@
+"""The items of an agent run as rows, and how a retry of one is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from agentdb.conversations.models import AgentRunEvent
+from agentdb.conversations.rows import NewRunEvent
+
+_IDENTITY = ("run_item_type", "run_item_name", "tool_call_id")
+_CONTENT = (
+    *_IDENTITY,
+    "response_id",
+    "role",
+    "agent",
+    "tool_name",
+    "model",
+    "content_text",
+    "reasoning_text",
+    "call_arguments",
+    "call_output",
+)
+
+
+def run_event(
+    event: NewRunEvent,
+    conversation: UUID,
+    number: int,
+    workflow_run_id: str | None,
+    at: datetime,
+) -> AgentRunEvent:
+    """Return *event* as the row with *number*."""
+    return AgentRunEvent(
+        conversation_id=conversation,
+        workflow_run_id=workflow_run_id,
+        sequence_no=number,
+        response_id=event.response_id,
+        run_item_type=event.run_item_type,
+        run_item_name=event.run_item_name,
+        role=event.role,
+        agent=event.agent,
+        tool_call_id=event.tool_call_id,
+        tool_name=event.tool_name,
+        model=event.model,
+        content_text=event.content_text,
+        reasoning_text=event.reasoning_text,
+        call_arguments=_as_object(event.call_arguments),
+        call_output=_as_object(event.call_output),
+        attachments=event.attachments,
+        created_at=event.created_at or at,
+        ingested_at=at,
+    )
+
+
+def _as_object(value: Any) -> dict[str, Any] | None:
+    return value if value is None or type(value) is dict else {"value": value}
+
+
+def is_retry(row: AgentRunEvent, event: NewRunEvent, known: Iterable[AgentRunEvent]) -> bool:
+    """Whether *row* repeats a stored one: by its explicit number, else by its response."""
+    if event.sequence_no is not None:
+        return any(_equal(row, stored, ("sequence_no", *_CONTENT)) for stored in known)
+    if row.response_id is None:
+        return False
+    names = _IDENTITY if row.tool_call_id is not None else (*_IDENTITY, "content_text")
+    return any(_equal(row, stored, ("response_id", *names)) for stored in known)
+
+
+def _equal(row: AgentRunEvent, stored: AgentRunEvent, names: Iterable[str]) -> bool:
+    return all(getattr(row, name) == getattr(stored, name) for name in names)
