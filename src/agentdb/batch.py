@@ -16,7 +16,6 @@ from sqlalchemy import FromClause, Integer, Table, Text, bindparam, cast, column
 from sqlalchemy.dialects.postgresql import JSONB
 
 from agentdb.types import JSONCompat
-from agentdb.types.base import StrictType
 
 ORDINAL = "ordinal"
 """The column that numbers the rows of a batch from 0."""
@@ -65,8 +64,7 @@ def _encode_row(table: Table, row: Mapping[str, Any], postgresql: bool) -> str: 
 
 def _encode_value(table: Table, name: str, value: object, postgresql: bool) -> str:  # noqa: FBT001
     kind: Any = table.c[name].type if name in table.c else None
-    strict: StrictType[Any] | None = kind if isinstance(kind, StrictType) else None
-    checked: Any = value if strict is None else strict.check(value)
+    checked: Any = value if kind is None else kind.check(value)
     if isinstance(kind, JSONCompat):
         return str(checked)  # is JSON already
     if isinstance(checked, datetime):

@@ -22,7 +22,6 @@ from agentdb.driver_errors import READ_ONLY_OPTION, orm_errors
 from agentdb.engines import TENANT_OPTION, make_async_engine
 from agentdb.errors import (
     CommitUnknownError,
-    InvalidValueError,
     SchemaVersionError,
     TransientError,
     UnavailableError,
@@ -119,8 +118,6 @@ class Database:
     @asynccontextmanager
     async def begin_system(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
         """Begin a unit of work that reaches across tenants; the reason is logged."""
-        if not reason.strip():
-            raise InvalidValueError("a system unit needs a reason")
         _log.info("system unit of work: %s", reason)
         async with self._unit(system=reason) as unit:
             yield unit

@@ -16,6 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
 from agentdb.errors import ConfigurationError, ForkedEngineError
 from agentdb.settings import Settings
+from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
 TENANT_OPTION = "agentdb_tenant"
@@ -82,7 +83,7 @@ def require_configured(session: Session) -> None:
     Raises:
         ConfigurationError: Its engine was never passed to `configure`.
     """
-    bind = session.get_bind()
+    bind = session.get_bind(model_of("tenant_accounts"))
     engine = bind.engine if isinstance(bind, Connection) else bind
     if engine not in _configured:
         raise ConfigurationError("pass the engine of this session to agentdb.configure first")
@@ -241,8 +242,8 @@ def _set_config(values: dict[str, str]) -> str:
 def _send(connection: Connection, script: str) -> None:
     """Send several statements in one round trip, which the simple protocol alone allows."""
     adapted: Any = connection.connection.dbapi_connection
-    adapted.run_async(lambda driver: _execute(driver, script))
 
+    async def execute(driver: Any) -> None:
+        await driver.execute(script, prepare=False)
 
-async def _execute(driver: Any, script: str) -> None:
-    await driver.execute(script, prepare=False)
+    adapted.run_async(execute)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_
@@ -61,9 +61,16 @@ def fingerprint(where: Sequence[ColumnElement[bool]], *parts: object) -> str:
     The text of a statement is the same in every process; the values are added by their repr.
     """
     compiled = and_(True, *where).compile()
-    values = sorted((name, repr(value)) for name, value in compiled.params.items())
+    values = sorted((name, _stable(value)) for name, value in compiled.params.items())
     text = repr((str(compiled), values, [str(part) for part in parts]))
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:24]
+
+
+def _stable(value: object) -> str:
+    """Return a text of *value* that is the same in every process; the order of a set is not."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return repr(sorted(repr(item) for item in cast("list[object]", value)))
+    return repr(value)
 
 
 def encode_cursor(bound_to: str, values: Sequence[object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agentdb.driver_errors import orm_errors
 from agentdb.orm import Base
 from agentdb.tenancy import CONFINED, Scope, Write, check_owner, check_writes
+from agentdb.tenancy.predicates import model_of
 from agentdb.types import UTCDateTime, utc_now
 
 Clock = Callable[[], datetime]
@@ -46,7 +47,7 @@ class Unit:
     @property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
-        return self.session.sync_session.get_bind().dialect
+        return self.session.sync_session.get_bind(model_of("tenant_accounts")).dialect
 
     @property
     def is_postgresql(self) -> bool:
@@ -103,7 +104,18 @@ class Unit:
 
     async def refresh(self, model: type[Base], key: Any) -> None:
         """Bring an entity up to date, if the unit has loaded it: a statement wrote past it."""
-        session = self.session.sync_session
-        entity = session.identity_map.get(session.identity_key(model, key))
+        entity = self.loaded(model, (key,))
         if entity is not None:
             await self.session.refresh(entity)
+
+    def loaded(self, model: type[Base], key: Iterable[Any]) -> Base | None:
+        """Return the entity with *key* if the unit has it already; nothing is fetched."""
+        session = self.session.sync_session
+        entity: Base | None = session.identity_map.get(session.identity_key(model, tuple(key)))
+        return entity
+
+    def forget(self, model: type[Base], key: Iterable[Any]) -> None:
+        """Drop an entity whose row a statement has deleted."""
+        entity = self.loaded(model, key)
+        if entity is not None:
+            self.session.expunge(entity)

@@ -39,7 +39,7 @@ class UserRepository(Repository[User, UUID]):
             canonical = canonical_email(email)
         except InvalidValueError:
             return None
-        return await self.find(User.email == canonical)
+        return await self._by(User.email, canonical)
 
     @override
     async def delete(self, key: UUID, *, include_deleted: bool = False) -> NoReturn:
@@ -58,7 +58,7 @@ class UserProfileRepository(Repository[UserProfile, UUID]):
 
     async def by_user_id(self, user_id: UUID) -> UserProfile | None:
         """Return the user's profile, if any."""
-        return await self.find(UserProfile.user_id == user_id)
+        return await self._by(UserProfile.user_id, user_id)
 
     async def for_user(
         self, user_id: UUID, *, after: str | None = None, limit: int = 50
@@ -125,7 +125,7 @@ class UserSessionRepository(Repository[UserSession, UUID]):
 
     async def by_refresh_jti(self, refresh_jti: str) -> UserSession | None:
         """Return the session whose refresh token has this id, if any."""
-        return await self.find(UserSession.refresh_jti == refresh_jti)
+        return await self._by(UserSession.refresh_jti, refresh_jti)
 
     async def for_user(
         self, user_id: UUID, *, after: str | None = None, limit: int = 50
@@ -147,11 +147,11 @@ class ServiceAccountTokenRepository(Repository[ServiceAccountToken, UUID]):
 
     async def by_refresh_token_hash(self, refresh_token_hash: str) -> ServiceAccountToken | None:
         """Return the token with this digest, if any."""
-        return await self.find(ServiceAccountToken.refresh_token_hash == refresh_token_hash)
+        return await self._by(ServiceAccountToken.refresh_token_hash, refresh_token_hash)
 
     async def by_refresh_jti(self, refresh_jti: str) -> ServiceAccountToken | None:
         """Return the token with this id, if any."""
-        return await self.find(ServiceAccountToken.refresh_jti == refresh_jti)
+        return await self._by(ServiceAccountToken.refresh_jti, refresh_jti)
 
     async def for_session(
         self, session_id: UUID, *, after: str | None = None, limit: int = 50

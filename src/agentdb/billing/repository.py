@@ -22,7 +22,7 @@ class BillingPlanRepository(Repository[BillingPlan, UUID]):
 
     async def by_code(self, code: str) -> BillingPlan | None:
         """Return the plan with this code, if any."""
-        return await self.find(BillingPlan.code == code)
+        return await self._by(BillingPlan.code, code)
 
 
 class PlanFeatureRepository(Repository[PlanFeature, int]):

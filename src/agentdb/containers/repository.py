@@ -16,7 +16,7 @@ class ContainerRepository(Repository[Container, UUID]):
 
     async def by_openai_id(self, openai_id: str) -> Container | None:
         """Return the container with the provider's id, if any."""
-        return await self.find(Container.openai_id == openai_id)
+        return await self._by(Container.openai_id, openai_id)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50

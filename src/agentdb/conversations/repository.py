@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, or_
+from sqlalchemy import Result, or_
 from typing_extensions import Unpack
 
 from agentdb.batch import encode_batch
@@ -57,8 +57,11 @@ def _columns_of(message: NewMessage) -> dict[str, Any]:
     return columns
 
 
-def _message(row: Row[Any]) -> MessageRow:
-    columns = row._asdict()
+def _messages(result: Result[Any]) -> list[MessageRow]:
+    return [_message({**row}) for row in result.mappings()]
+
+
+def _message(columns: dict[str, Any]) -> MessageRow:
     columns["attachments"] = columns["attachments"] or []
     return MessageRow(**columns)
 
@@ -136,9 +139,7 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
         self, provider_conversation_id: str
     ) -> AgentConversation | None:
         """Return the conversation with the provider's id, None if there is none."""
-        return await self.find(
-            AgentConversation.provider_conversation_id == provider_conversation_id
-        )
+        return await self._by(AgentConversation.provider_conversation_id, provider_conversation_id)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
@@ -252,7 +253,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **({} if self.unit.tenant is None else {"tenant": self.unit.tenant}),
             **({} if position is None else {"after": position}),
         }
-        rows = [_message(row) for row in await self.unit.execute(statement, parameters)]
+        rows = _messages(await self.unit.execute(statement, parameters))
         more = len(rows) > limit
         cursor = encode_cursor(seal, [rows[limit - 1].position]) if more else None
         return Page(tuple(rows[:limit]), cursor)
@@ -263,8 +264,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
 
     async def _append(self, parameters: dict[str, Any], now: datetime | None) -> list[MessageRow]:
         moment = {"now": self.unit.frozen(now)}
-        rows = await self.unit.execute(append_messages(), {**parameters, **moment})
-        return [_message(row) for row in rows]
+        return _messages(await self.unit.execute(append_messages(), {**parameters, **moment}))
 
     async def _append_embedded(
         self, parameters: dict[str, Any], now: datetime | None
@@ -276,8 +276,8 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
         at = self.unit.stamp(now, state.newest_message, state.newest_frame)
         touched = at if at - state.updated_at > TOUCH_EVERY else state.updated_at
         moment = {"at": at, "touched": touched, "first": state.first, "segment": state.segment_id}
-        rows = await self.unit.execute(append_messages_embedded(), {**parameters, **moment})
-        stored = [_message(row) for row in rows]
+        inserted = await self.unit.execute(append_messages_embedded(), {**parameters, **moment})
+        stored = _messages(inserted)
         await self.unit.execute(count_messages_embedded(), {**parameters, **moment})
         return stored
 
@@ -404,7 +404,7 @@ class AgentRunUsageRepository(AppendOnlyRepository[AgentRunUsage, int]):
 
     async def by_response_id(self, response_id: str) -> AgentRunUsage | None:
         """Return what the response with the provider's id consumed, if any."""
-        return await self.find(AgentRunUsage.response_id == response_id)
+        return await self._by(AgentRunUsage.response_id, response_id)
 
     async def for_conversation(
         self, conversation_id: UUID, *, after: str | None = None, limit: int = 50

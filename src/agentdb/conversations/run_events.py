@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from agentdb.conversations.models import AgentRunEvent
@@ -56,7 +56,9 @@ def run_event(
 
 
 def _as_object(value: Any) -> dict[str, Any] | None:
-    return value if value is None or type(value) is dict else {"value": value}
+    if value is None or isinstance(value, dict):
+        return cast("dict[str, Any] | None", value)
+    return {"value": value}
 
 
 def is_retry(row: AgentRunEvent, event: NewRunEvent, known: Iterable[AgentRunEvent]) -> bool:

@@ -136,7 +136,7 @@ def append_messages() -> Insert:
         func.coalesce(batch.c.created_at, counted.c.at),
     ).select_from(counted.join(batch, true()))
     names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
-    inserted = insert(messages).from_select(
+    inserted: Any = insert(messages).from_select(
         names, rows.order_by(batch.c[ORDINAL]), include_defaults=False
     )
     statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))
@@ -151,20 +151,14 @@ def _count_messages(active: Any) -> Update:
         (conversations.c.updated_at < active.c.at - _TOUCH_EVERY, active.c.at),
         else_=conversations.c.updated_at,
     )
-    statement: Update = (
-        update(conversations)
-        .where(conversations.c.id == active.c.conversation_id)
-        .values(
-            message_count=conversations.c.message_count + size,
-            last_message_at=active.c.at,
-            updated_at=touched,
-        )
-        .returning(
-            (conversations.c.message_count - size).label("first"),
-            active.c.segment_id,
-            active.c.at,
-        )
+    counted = update(conversations).where(conversations.c.id == active.c.conversation_id)
+    counted = counted.values(
+        message_count=conversations.c.message_count + size,
+        last_message_at=active.c.at,
+        updated_at=touched,
     )
+    first: ColumnElement[int] = conversations.c.message_count - size
+    return counted.returning(first.label("first"), active.c.segment_id, active.c.at)
 
 
 @cache
@@ -208,7 +202,7 @@ def append_messages_embedded() -> Insert:
         func.coalesce(batch.c.created_at, bindparam("at", type_=UTCDateTime())),
     )
     names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
-    inserted = insert(messages).from_select(
+    inserted: Any = insert(messages).from_select(
         names, rows.where(true()).order_by(batch.c[ORDINAL]), include_defaults=False
     )
     statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.types.json import check_json, dump_json
@@ -102,7 +102,7 @@ def _instant(text: str, number: int) -> datetime:
 
 def _within(frame: Mapping[str, Any], outer: str, name: str) -> Any:
     inner: Any = frame.get(outer)
-    return inner.get(name) if type(inner) is dict else None
+    return cast("dict[str, Any]", inner).get(name) if isinstance(inner, dict) else None
 
 
 def _size(frame: Mapping[str, Any], number: int, inline_limit: int) -> int:

@@ -276,7 +276,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         )
         parameters = {"conversation": conversation, "after": position, "limit": limit + 2}
         rows = await self.unit.execute(statement, self._confine({**parameters, **filters}))
-        frames = [LedgerFrame(**row._asdict()) for row in rows]
+        frames = [LedgerFrame(**row) for row in rows.mappings()]
         if position:
             if not frames or frames[0].id != position:
                 raise ResyncRequiredError("the position of the reader is no longer in the ledger")

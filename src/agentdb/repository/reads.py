@@ -12,14 +12,11 @@ from agentdb.errors import InvalidValueError, MultipleRowsError, NotFoundError
 from agentdb.orm import Base
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository.order import Order, OrderBy, order_of
+from agentdb.tenancy.guard import KEYS_PER_STATEMENT
 from agentdb.unit import Unit
 
 M = TypeVar("M", bound=Base)
 K = TypeVar("K")
-
-# Below the limits on bound parameters of both databases, which start at 32,766
-# (https://www.sqlite.org/limits.html, SQLITE_MAX_VARIABLE_NUMBER).
-KEYS_PER_STATEMENT = 5_000
 
 
 class Reads(Generic[M, K]):
@@ -212,6 +209,14 @@ class Reads(Generic[M, K]):
 
     async def _read(self, query: Select[M], limit: int) -> list[M]:
         return list(await self._entities(query.limit(limit)))
+
+    async def _by(
+        self, column: InstrumentedAttribute[Any], value: object, *, include_deleted: bool = False
+    ) -> M | None:
+        """Return the row whose unique *column* holds *value*; none holds None."""
+        if value is None:
+            return None
+        return await self.find(column == value, include_deleted=include_deleted)
 
     async def _newest(self, *where: ColumnElement[bool], after: str | None, limit: int) -> Page[M]:
         """Return a page of the newest rows that meet the conditions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-from sqlalchemy import ColumnElement, Delete, Result, delete, inspect, literal_column, update
+from sqlalchemy import ColumnElement, Result, delete, inspect, literal_column, update
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
@@ -14,11 +14,13 @@ from agentdb.errors import (
     DuplicateError,
     InvalidValueError,
     PermissionDeniedError,
+    TenantMismatchError,
 )
 from agentdb.orm import TenancyClass
 from agentdb.repository.reads import K, M, Reads
 from agentdb.repository.unique import UniqueKey
 from agentdb.tenancy import CHECKED, CONFINED, Write, owned, tenant_value
+from agentdb.tenancy.predicates import table_of
 
 
 class Repository(Reads[M, K]):
@@ -47,9 +49,19 @@ class Repository(Reads[M, K]):
         """Store new rows in few statements, all or none; errors as of `add`."""
         self.unit.check_writable(self.model)
         session = self.unit.session
+        new = [self._checked_row(row) for row in rows]
         async with self.unit.savepoint():
-            session.add_all(rows)
+            session.add_all(new)
             await session.flush()
+
+    def _checked_row(self, row: M) -> M:
+        if type(row) is not self.model:
+            raise InvalidValueError(f"expects {self.model.__name__} objects")
+        key = [getattr(row, column.key) for column in self._key_columns()]
+        if None not in key and self.unit.loaded(self.model, key) not in (None, row):
+            name = str(table_of(self.model).primary_key.name)
+            raise DuplicateError(f"{name} is taken", constraint=name)
+        return row
 
     async def update(self, key: K, *, include_deleted: bool = False, **values: Any) -> M:
         """Set columns of the row with *key* and return it.
@@ -65,6 +77,7 @@ class Repository(Reads[M, K]):
         """
         self.unit.check_writable(self.model)
         self._check_names(values)
+        self._refuse_fixed(values)
         if not values:
             return await self.require(key, include_deleted=include_deleted)
         where = [self._has_key(key), *self._visible(include_deleted=include_deleted)]
@@ -89,7 +102,9 @@ class Repository(Reads[M, K]):
         where = [self._has_key(key), *self._visible(include_deleted=include_deleted)]
         statement = delete(self.model).where(*where).returning(self._key_columns()[0])
         async with self.unit.savepoint():
-            return (await self._write(statement, CHECKED)).first() is not None
+            found = (await self._write(statement, CHECKED)).first() is not None
+        self.unit.forget(self.model, self._key_values(key))
+        return found
 
     async def upsert(
         self,
@@ -145,7 +160,9 @@ class Repository(Reads[M, K]):
         return await self._holder(row, target), False
 
     async def _holder(self, row: Mapping[str, Any], target: UniqueKey) -> M | None:
-        """Return the row that holds the unique key, if this unit may see it."""
+        """Return the row that holds the unique key, if this unit may see it; NULL is never held."""
+        if any(row.get(name) is None for name in target.names):
+            return None
         where = [getattr(self.model, name) == row.get(name) for name in target.names]
         query = self._select(*where, *target.where, include_deleted=True)
         return (await self._entities(query)).one_or_none()
@@ -161,6 +178,15 @@ class Repository(Reads[M, K]):
             return dict(values)
         return {str(tenancy.column): tenant_value(tenancy, tenant), **values}
 
+    def _refuse_fixed(self, names: Iterable[str]) -> None:
+        """Refuse to change what makes a row the one it is: its key and, once named, its owner."""
+        fixed = {column.key for column in self._key_columns()}
+        if fixed & set(names):
+            raise InvalidValueError(f"the key of a row of {self.model.__tablename__} stays")
+        tenancy = self.model.__tenancy__
+        if tenancy.kind is TenancyClass.DIRECT and tenancy.column in set(names):
+            raise TenantMismatchError(f"a row of {self.model.__tablename__} stays with its owner")
+
     def _check_names(self, names: Iterable[str]) -> None:
         unknown = set(names) - set(inspect(self.model).column_attrs.keys())
         if unknown:
@@ -169,8 +195,6 @@ class Repository(Reads[M, K]):
     async def _write(self, statement: Any, option: str) -> Result[Any]:
         options: dict[str, Any] = {"synchronize_session": False, option: True}
         options["populate_existing"] = True
-        if isinstance(statement, Delete):
-            options["synchronize_session"] = "fetch"
         result: Result[Any] = await self.unit.session.execute(statement, execution_options=options)
         return result
 

@@ -54,7 +54,7 @@ class TenantSignupInviteRepository(Repository[TenantSignupInvite, UUID]):
 
     async def by_token_hash(self, token_hash: str) -> TenantSignupInvite | None:
         """Return the invite whose token has this digest, if any."""
-        return await self.find(TenantSignupInvite.token_hash == token_hash)
+        return await self._by(TenantSignupInvite.token_hash, token_hash)
 
     async def for_issuer_user(
         self, issuer_user_id: UUID, *, after: str | None = None, limit: int = 50

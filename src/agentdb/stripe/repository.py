@@ -17,7 +17,7 @@ class StripeEventRepository(Repository[StripeEvent, UUID]):
 
     async def by_stripe_event_id(self, stripe_event_id: str) -> StripeEvent | None:
         """Return the event with Stripe's id, if any."""
-        return await self.find(StripeEvent.stripe_event_id == stripe_event_id)
+        return await self._by(StripeEvent.stripe_event_id, stripe_event_id)
 
 
 class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):

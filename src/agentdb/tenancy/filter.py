@@ -84,15 +84,15 @@ def _refuse_shape(state: ORMExecuteState, used: UsedTables) -> None:
         named = ", ".join(sorted(used.bare or used.names))
         raise PermissionDeniedError(f"select mapped classes in a tenant's unit, of {named}")
     if isinstance(statement, Update) and not state.execution_options.get(CHECKED):
-        _refuse_update(statement, isinstance(state.parameters, list))
+        _refuse_update(statement, state.parameters)
 
 
-def _refuse_update(statement: Update, many: bool) -> None:  # noqa: FBT001
-    if many:
+def _refuse_update(statement: Update, parameters: Any) -> None:
+    if isinstance(parameters, list):
         raise PermissionDeniedError("an UPDATE by a list of keys is not confined to the tenant")
     name = str(getattr(statement.table, "name", ""))
     values: dict[Any, Any] = statement.__dict__.get("_values") or {}
-    moved = {str(getattr(column, "key", column)) for column in values}
+    moved = {str(getattr(column, "key", column)) for column in [*values, *(parameters or ())]}
     bound = moved & references(name)
     if bound:
         raise PermissionDeniedError(f"{', '.join(sorted(bound))}: change it through a repository")

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Table, event, inspect, select
+from sqlalchemy import Column, Table, event, inspect, select, true
 from sqlalchemy.orm import Session, UOWTransaction
 
 from agentdb.errors import (
+    InvalidValueError,
     NotFoundError,
     PermissionDeniedError,
     TenantMismatchError,
@@ -24,6 +25,10 @@ from agentdb.errors import (
 from agentdb.orm import Base, Tenancy, TenancyClass
 from agentdb.tenancy.predicates import belongs, declaration, model_of, table_of, tenant_value
 from agentdb.tenancy.scope import Scope, scope_of
+
+# Below the limits on bound parameters of both databases, which start at 32,766
+# (https://www.sqlite.org/limits.html, SQLITE_MAX_VARIABLE_NUMBER).
+KEYS_PER_STATEMENT = 5_000
 
 _OWNED = {TenancyClass.DIRECT, TenancyClass.OPTIONAL}
 _MEMBERSHIPS = "tenant_user_memberships"
@@ -54,7 +59,14 @@ class Write:
         value = self.values.get(self.tenancy.column or "")
         if self.tenancy.kind not in _OWNED or value is None:
             return None
-        return UUID(value) if self.tenancy.as_text else value
+        return _parsed(value) if self.tenancy.as_text else value
+
+
+def _parsed(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidValueError("a tenant is named by the text of its UUID") from None
 
 
 def guard(session: Session) -> None:
@@ -129,13 +141,23 @@ def check_owner(scope: Scope, write: Write) -> None:
     tenancy = write.tenancy
     if tenancy.column is None or (name == "users" and write.changed is None):
         raise PermissionDeniedError(f"{name} is written by system units alone")
-    if tenancy.kind in _OWNED and write.values.get(tenancy.column, scope.tenant) != tenant_value(
-        tenancy, scope.tenant
-    ):
+    own = tenant_value(tenancy, scope.tenant)
+    # A new row without its owner is nobody's; of a stored one the owner may not be loaded.
+    named = write.values.get(tenancy.column, None if write.changed is None else own)
+    if tenancy.kind in _OWNED and named != own:
         raise TenantMismatchError(f"a row of {name} names another tenant")
-    if write.changed and tenancy.column in write.changed:
+    if write.changed:
+        _refuse_takeover(name, write.changed, tenancy)
+
+
+def _refuse_takeover(name: str, changed: frozenset[str], tenancy: Tenancy) -> None:
+    """Refuse a tenant's unit what would give it, or its members, more than is theirs."""
+    owner = {tenancy.column, "user_id"} if name == _MEMBERSHIPS else {tenancy.column}
+    if changed & owner:
         # A stored row that changes hands might be another tenant's in disguise.
         raise TenantMismatchError(f"a row of {name} stays with its owner")
+    if name == "users" and "platform_role" in changed:
+        raise PermissionDeniedError("a platform role is given by a system unit")
 
 
 def _references(scope: Scope, write: Write) -> Iterator[tuple[Column[Any], UUID, Any]]:
@@ -188,9 +210,10 @@ def _belongs_to_one(table: Table) -> bool:
 
 def _require(session: Session, target: Column[Any], tenant: UUID, keys: set[Any]) -> None:
     condition = belongs(target.table.c, model_of(target.table.name).__tenancy__, tenant)
-    query = select(target).where(target.in_(keys))
-    if condition is not None:
-        query = query.where(condition)
-    # On the connection: the session would flush first, and this is a flush.
-    if keys - set(session.connection().execute(query).scalars()):
-        raise NotFoundError(f"a reference to {target.table.name} leads nowhere")
+    wanted = list(keys)
+    for start in range(0, len(wanted), KEYS_PER_STATEMENT):
+        chunk = wanted[start : start + KEYS_PER_STATEMENT]
+        query = select(target).where(target.in_(chunk), true() if condition is None else condition)
+        # On the connection: the session would flush first, and this is a flush.
+        if set(chunk) - set(session.connection().execute(query).scalars()):
+            raise NotFoundError(f"a reference to {target.table.name} leads nowhere")

@@ -33,6 +33,8 @@ class Scope:
         """Refuse a scope that is both, or whose tenant is no UUID."""
         if self.tenant is not None and not isinstance(self.tenant, UUID):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
             raise InvalidValueError("a tenant is given by its UUID")
+        if self.reason is not None and not self.reason.strip():
+            raise InvalidValueError("a system unit needs a reason")
         if self.tenant is not None and self.reason is not None:
             raise PermissionDeniedError("a unit of work belongs to a tenant or to the system")
 

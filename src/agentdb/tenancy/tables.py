@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Delete, FromClause, Insert, Join, Select, Table, TextClause, Update
+from sqlalchemy import Delete, FromClause, Insert, Join, Select, TextClause, Update
 from sqlalchemy.orm import FromStatement
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.expression import TableClause
 
 from agentdb.orm import Base
 from agentdb.tenancy.predicates import declaration
+
+_DML = (Insert, Update, Delete)
+_SCOPES = (Select, *_DML)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +35,52 @@ class UsedTables:
     joined: frozenset[str]
 
 
+@dataclass(slots=True)
+class _Scope:
+    """What one SELECT, UPDATE or DELETE uses, its subqueries apart.
+
+    Attributes:
+        mapped: Tables by their mapped class.
+        aliases: Tables by an alias of their mapped class.
+        columns: Tables by columns of the bare table; the class beside them is the same FROM.
+        bare: Tables that stand there bare.
+    """
+
+    mapped: set[str] = field(default_factory=set[str])
+    aliases: set[str] = field(default_factory=set[str])
+    columns: set[str] = field(default_factory=set[str])
+    bare: set[str] = field(default_factory=set[str])
+
+
 def tables_of(statement: Any) -> UsedTables:
     """Return the tables of ours in a statement, its subqueries included.
 
     The ORM annotates the columns and tables that a mapped class contributes. What carries no
-    annotation was taken from ``__table__`` or the metadata.
+    annotation was taken from ``__table__``, the metadata or text. A write inside a statement counts
+    as bare: no criteria reach what it sets.
     """
-    names: set[str] = set()
-    bare: set[str] = set()
-    for element in visitors.iterate(statement):
+    scopes = [_Scope()]
+    todo: list[tuple[Any, _Scope]] = [(statement, scopes[0])]
+    while todo:
+        element, scope = todo.pop()
+        if isinstance(element, _SCOPES):
+            scope = _Scope()
+            scopes.append(scope)
         for part in _parts(element):
-            name = _our_name(_source(part))
-            if name is not None:
-                names.add(name)
-                if not _is_mapped(part):
-                    bare.add(name)
-        if isinstance(element, Table) and _our_name(element) is not None:
-            names.add(element.name)
+            _note(part, scope)
+        if isinstance(element, _DML) and element is not statement:
+            scope.bare |= scope.mapped
+        todo.extend((child, scope) for child in element.get_children())
+    return _sum(scopes, statement)
+
+
+def _sum(scopes: list[_Scope], statement: Any) -> UsedTables:
+    names = frozenset[str]().union(*(s.mapped | s.aliases | s.columns | s.bare for s in scopes))
+    bare = frozenset[str]().union(*(s.bare | (s.columns - s.mapped) for s in scopes))
     if isinstance(statement, FromStatement) and isinstance(statement.element, TextClause):
-        bare |= names  # rows of a class from text: nothing would confine it
+        bare |= names  # rows of a class from text: nothing would confine them
     joined = related_tables() if statement.__dict__.get("_with_options") else frozenset[str]()
-    return UsedTables(frozenset(names), frozenset(bare), joined)
+    return UsedTables(names, bare, joined)
 
 
 @cache
@@ -66,9 +95,9 @@ def _parts(element: Any) -> Iterator[Any]:
 
     The tables that a Select derives from its columns are left to those columns.
     """
-    if isinstance(element, ColumnElement):
+    if isinstance(element, ColumnClause | TextClause):
         yield element
-    elif isinstance(element, Insert | Update | Delete):
+    elif isinstance(element, _DML):
         yield element.table
     elif isinstance(element, Join):
         yield from (element.left, element.right)
@@ -80,19 +109,33 @@ def _parts(element: Any) -> Iterator[Any]:
         yield from (join[0] for join in state.get("_setup_joins", ()))
 
 
-def _source(part: Any) -> Any:
-    """Return the FROM element behind a column, an alias or a sample of a table."""
-    source: Any = part.table if hasattr(part, "table") else part
-    while hasattr(source, "element"):
-        source = source.element
-    return source
+def _note(part: Any, scope: _Scope) -> None:
+    if isinstance(part, TextClause):
+        scope.bare |= _named_in(part.text)
+        return
+    is_column = isinstance(part, ColumnClause)
+    if is_column and part.is_literal:
+        scope.bare |= _named_in(str(part.name))
+    source: Any = part.table if is_column else part
+    name = _our_name(source)
+    if name is None:
+        return
+    is_alias = not isinstance(source, TableClause)
+    if not {"parententity", "parentmapper"}.isdisjoint(getattr(part, "_annotations", ())):
+        # Columns of a mapped class know their entity, those of a relationship's join their mapper.
+        (scope.aliases if is_alias else scope.mapped).add(name)
+    else:
+        (scope.columns if is_column and not is_alias else scope.bare).add(name)
 
 
 def _our_name(source: Any) -> str | None:
-    name = str(source.name) if isinstance(source, Table) else None
+    """Return the name of our table behind a FROM element, an alias or a sample of one."""
+    while hasattr(source, "element"):
+        source = source.element
+    name = str(source.name) if isinstance(source, TableClause) else None
     return name if name is not None and declaration(name) is not None else None
 
 
-def _is_mapped(part: Any) -> bool:
-    # Columns of a mapped class know their entity, those of a relationship's join their mapper.
-    return not {"parententity", "parentmapper"}.isdisjoint(getattr(part, "_annotations", ()))
+def _named_in(sql: str) -> set[str]:
+    """Return our tables that raw SQL names, which nothing confines."""
+    return {word for word in re.findall(r"\w+", sql.lower()) if declaration(word) is not None}

@@ -85,7 +85,7 @@ class TenantAccountRepository(Repository[TenantAccount, UUID]):
 
     async def by_slug(self, slug: str) -> TenantAccount | None:
         """Return the tenant with this slug, if any."""
-        return await self.find(TenantAccount.slug == slug)
+        return await self._by(TenantAccount.slug, slug)
 
     @override
     async def delete(self, key: UUID, *, include_deleted: bool = False) -> NoReturn:
@@ -104,7 +104,7 @@ class TenantSettingsRepository(Repository[TenantSettings, UUID]):
 
     async def by_tenant_id(self, tenant_id: UUID) -> TenantSettings | None:
         """Return the tenant's settings, if any."""
-        return await self.find(TenantSettings.tenant_id == tenant_id)
+        return await self._by(TenantSettings.tenant_id, tenant_id)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50

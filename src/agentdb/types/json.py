@@ -135,7 +135,7 @@ class JSONCompat(StrictType[Any]):
         return text
 
     @override
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         wrap = self._psycopg_wrapper() if dialect.name == "postgresql" else str
 
         def process(value: Any) -> Any:
@@ -149,7 +149,7 @@ class JSONCompat(StrictType[Any]):
         return lambda text: Json(text, dumps=str)
 
     @override
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         if dialect.name == "postgresql":
             return None  # psycopg has parsed it
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
@@ -103,7 +102,7 @@ class NativeEnum(StrictType[E]):
         raise InvalidValueError(f"expects one of {labels}", **self.place)
 
     @override
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         known = {member.value: member for member in self.members}
 
         def process(value: Any) -> Any:

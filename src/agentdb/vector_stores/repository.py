@@ -16,7 +16,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
 
     async def by_openai_id(self, openai_id: str) -> VectorStore | None:
         """Return the store with the provider's id, if any."""
-        return await self.find(VectorStore.openai_id == openai_id)
+        return await self._by(VectorStore.openai_id, openai_id)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50

@@ -1,0 +1,20 @@
+"""What the fixtures of :mod:`agentdb.pytest_plugin` are made of, for tests that need it by hand.
+
+Databases for tests are copies of one that the migrations built, on SQLite and on a real PostgreSQL.
+"""
+
+from agentdb.testing.concurrency import run_concurrently
+from agentdb.testing.joined import JoinedConnection, OverlapError
+from agentdb.testing.servers import EmbeddedPostgres, postgres_url
+from agentdb.testing.templates import PostgresTemplate, SqliteTemplate, Template
+
+__all__ = [
+    "EmbeddedPostgres",
+    "JoinedConnection",
+    "OverlapError",
+    "PostgresTemplate",
+    "SqliteTemplate",
+    "Template",
+    "postgres_url",
+    "run_concurrently",
+]

