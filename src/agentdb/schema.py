@@ -3,8 +3,8 @@
 The rules, which hold for every table:
 
 * ``XRead`` has each column of the table under its own name, except the secrets, and no default: a
-  response that leaves something out is a mistake that shows. It accepts whatever the database
-  holds; labels and JSON shapes that this release does not know pass as plain text and objects.
+  response that leaves something out is a mistake that shows. Labels and JSON shapes that this
+  release does not know pass as plain text and objects.
 * ``XCreate`` has the columns that a caller supplies, required where the table has neither a default
   nor NULL. Left out are the columns that the library draws: keys with a generated value,
   ``created_at``, ``updated_at`` and, on tables with soft deletion, ``deleted_*``. It accepts what a

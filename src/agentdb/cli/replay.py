@@ -34,14 +34,13 @@ class Position:
 async def replay(url: str, position: Position, *, sse: bool) -> None:
     """Print frames to stdout, and the cursor that continues after them to stderr."""
     write = _as_sse if sse else _as_line
-    output = click.get_text_stream("stdout", encoding="utf-8")
     cursor = position.after
     async with Database(url) as database:
         async for page in read_pages(database, position):
-            for frame in page:
-                output.write(write(frame, _raw(frame)))
+            text = "".join(write(frame, _raw(frame)) for frame in page)
+            # Bytes: JSON is UTF-8, whatever the encoding of the terminal.
+            click.echo(text.encode(), nl=False)
             cursor = page.cursor
-    output.flush()
     click.echo(f"cursor: {cursor}", err=True)
 
 

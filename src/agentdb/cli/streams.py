@@ -33,11 +33,11 @@ conversation_option = click.option(
     help="Agent that a new conversation is opened by.",
 )
 @url_option
-def ingest(
+def ingest(  # noqa: PLR0917 -- click passes options by name
     files: tuple[Path, ...],
     tenant: str,
     conversation: str,
-    create: bool,  # noqa: FBT001 -- click passes options by name
+    create: bool,  # noqa: FBT001 -- the same
     agent_entrypoint: str,
     url: str,
 ) -> None:
@@ -64,12 +64,12 @@ def ingest(
 @click.option("--limit", type=click.IntRange(min=1), help="Print at most so many frames.")
 @click.option("--sse", is_flag=True, help="Print server-sent events instead of NDJSON.")
 @url_option
-def replay(
+def replay(  # noqa: PLR0917 -- click passes options by name
     tenant: str,
     conversation: str,
     after: str | None,
     limit: int | None,
-    sse: bool,  # noqa: FBT001 -- click passes options by name
+    sse: bool,  # noqa: FBT001 -- the same
     url: str,
 ) -> None:
     """Print the visible frames of a conversation, in the order in which they were stored.

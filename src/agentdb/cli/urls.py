@@ -17,10 +17,18 @@ def given_url(ctx: click.Context, _: click.Parameter, own: str | None) -> str | 
 
 
 def chosen_url(ctx: click.Context, parameter: click.Parameter, own: str | None) -> str:
-    """Return the URL of the command line, else of the environment, else the embedded default."""
-    from agentdb.urls import url_from_environment  # noqa: PLC0415 -- imports SQLAlchemy
+    """Return the URL of the command line, else of the environment, else the embedded default.
 
-    return given_url(ctx, parameter, own) or url_from_environment()
+    Raises:
+        ConfigurationError: It is no URL of a database that agentdb speaks.
+        UsageError: It names a database in memory, which would be gone when the command ends.
+    """
+    from agentdb import urls  # noqa: PLC0415 -- imports SQLAlchemy
+
+    url = given_url(ctx, parameter, own) or urls.url_from_environment()
+    if urls.is_memory(urls.async_url(url)):
+        raise click.UsageError("a database in memory would be gone when the command ends", ctx)
+    return url
 
 
 url_option = click.option("--url", callback=chosen_url, help=URL_HELP)

@@ -59,7 +59,7 @@ async def sign_up(
         InvalidValueError: A value is refused.
         PermissionDeniedError: The unit belongs to a tenant.
     """
-    uow.check_writable(User)
+    uow.scope.require_system("a sign-up")
     async with uow.savepoint():
         tenant = await uow.tenant_accounts.create_with_free_slug(tenant_name, slug_hint=slug_hint)
         user = await uow.users.add(

@@ -174,7 +174,7 @@ class Repository(Reads[M, K]):
 
     def _with_owner(self, values: Mapping[str, Any]) -> dict[str, Any]:
         tenancy, tenant = self.model.__tenancy__, self.unit.tenant
-        if tenant is None or tenancy.kind not in {TenancyClass.DIRECT, TenancyClass.OPTIONAL}:
+        if tenant is None or tenancy.column != "tenant_id":
             return dict(values)
         return {str(tenancy.column): tenant_value(tenancy, tenant), **values}
 

@@ -32,6 +32,7 @@ KEYS_PER_STATEMENT = 5_000
 
 _OWNED = {TenancyClass.DIRECT, TenancyClass.OPTIONAL}
 _MEMBERSHIPS = "tenant_user_memberships"
+_MADE_BY_SYSTEM = {"tenant_accounts", "users"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def check_owner(scope: Scope, write: Write) -> None:
     if scope.tenant is None:
         raise TenantRequiredError(f"{name} was written by a unit of work without a tenant")
     tenancy = write.tenancy
-    if tenancy.column is None or (name == "users" and write.changed is None):
+    if tenancy.column is None or (name in _MADE_BY_SYSTEM and write.changed is None):
         raise PermissionDeniedError(f"{name} is written by system units alone")
     own = tenant_value(tenancy, scope.tenant)
     # A new row without its owner is nobody's; of a stored one the owner may not be loaded.

@@ -43,6 +43,15 @@ class Scope:
         """Whether the unit reaches across tenants."""
         return self.reason is not None
 
+    def require_system(self, what: str) -> None:
+        """Refuse a unit that is confined to a tenant, or has none.
+
+        Raises:
+            PermissionDeniedError: *what* reaches across tenants.
+        """
+        if not self.is_system:
+            raise PermissionDeniedError(f"{what} needs a system unit of work")
+
     def owner(self, tenant_id: UUID | None) -> UUID:
         """Return the tenant that a verb writes for.
 

@@ -4,17 +4,21 @@ Databases for tests are copies of one that the migrations built, on SQLite and o
 """
 
 from agentdb.testing.concurrency import run_concurrently
+from agentdb.testing.isolation import Isolation, OwnDatabase, finish
 from agentdb.testing.joined import JoinedConnection, OverlapError
 from agentdb.testing.servers import EmbeddedPostgres, postgres_url
 from agentdb.testing.templates import PostgresTemplate, SqliteTemplate, Template
 
 __all__ = [
     "EmbeddedPostgres",
+    "Isolation",
     "JoinedConnection",
     "OverlapError",
+    "OwnDatabase",
     "PostgresTemplate",
     "SqliteTemplate",
     "Template",
+    "finish",
     "postgres_url",
     "run_concurrently",
 ]

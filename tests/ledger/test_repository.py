@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from agentdb import Database, LedgerFrame, UnitOfWork
+from agentdb.errors import (
+    InvalidCursorError,
+    InvalidValueError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResyncRequiredError,
+    ValueTooLongError,
+)
+from agentdb.ledger.models import ConversationLedgerEvent, ConversationLedgerSegment
+from agentdb.ledger.rows import LedgerPage, Recorded
+from agentdb.models import TenantAccount
+from agentdb.testing import run_concurrently
+from tests.ledger.frames import frame, frames, read_stream, recorded_streams
+
+
+async def begun(uow: UnitOfWork, key: str = "chat") -> UUID:
+    """Return the id of a new conversation."""
+    conversation, _ = await uow.agent_conversations.get_or_create(key, "triage")
+    return conversation.id
+
+
+async def walk(uow: UnitOfWork, ref: UUID | str, limit: int = 3) -> list[LedgerFrame]:
+    """Replay a conversation page by page."""
+    found: list[LedgerFrame] = []
+    cursor: str | None = None
+    more = True
+    while more:
+        page = await uow.conversation_ledger_events.replay(ref, after=cursor, limit=limit)
+        found += page.items
+        cursor, more = page.cursor, page.more
+    return found
+
+
+async def test_a_replayed_frame_equals_the_recorded_one(agentdb_uow: UnitOfWork) -> None:
+    """Whatever JSON a frame holds, the replay gives back equal JSON, parsed and raw."""
+    given = frame(
+        1,
+        text='é\U0001f600\n"quoted" \\u0041',
+        numbers=[0, -1, 2**70, 1e23, 1e-7, 0.1, 1.5e308, -0.0],
+        nested={"empty": {}, "list": [[], None, True]},
+        agent=None,
+    )
+    conversation = await begun(agentdb_uow)
+    await agentdb_uow.conversation_ledger_events.append(conversation, [given])
+    (read,) = await agentdb_uow.conversation_ledger_events.replay(conversation)
+
+    assert given == read.payload
+    assert read.raw is not None
+    assert math.isclose(1e23, (read.payload or {})["numbers"][3])
+
+
+@pytest.mark.parametrize("path", recorded_streams(), ids=lambda path: path.stem)
+async def test_a_recorded_stream_is_replayed_as_it_was_recorded(
+    agentdb_uow: UnitOfWork, path: Path
+) -> None:
+    """Streams that the project did not write come back equal, frame for frame."""
+    stream = read_stream(path)
+    conversation = await begun(agentdb_uow, path.stem)
+    recorded = await agentdb_uow.conversation_ledger_events.append(conversation, stream)
+    replayed = await walk(agentdb_uow, path.stem)
+
+    assert [True] * len(stream) == [result.inserted for result in recorded]
+    assert stream == [item.payload for item in replayed]
+
+
+async def test_the_fields_of_a_frame_become_columns(agentdb_uow: UnitOfWork) -> None:
+    """Columns come from the frame, tool calls and runs from within it."""
+    given = frame(
+        3,
+        response_id="resp",
+        agent="triage",
+        workflow={"workflow_run_id": "run_1", "step": 2},
+        tool={"tool_call_id": "call_1"},
+        provider_sequence_number=7,
+        output_index=1,
+        item_id="item",
+        content_index=0,
+    )
+    ledger = agentdb_uow.conversation_ledger_events
+    (recorded,) = await ledger.append(await begun(agentdb_uow), [given])
+    row = await ledger.require(recorded.id)
+
+    assert (
+        row.response_id,
+        row.agent,
+        row.workflow_run_id,
+        row.tool_call_id,
+        row.item_id,
+    ) == ("resp", "triage", "run_1", "call_1", "item")
+    assert (
+        row.provider_sequence_number,
+        row.output_index,
+        row.content_index,
+        row.event_id,
+    ) == (7, 1, 0, 3)
+    assert datetime(2026, 1, 2, 3, 4, 3, 500_000, tzinfo=UTC) == row.server_timestamp
+    assert row.payload_size_bytes is not None
+    assert 300 < row.payload_size_bytes < 500
+
+
+async def test_a_batch_sent_again_is_skipped(agentdb_uow: UnitOfWork) -> None:
+    """Recorded frames keep their rows, the rest of the batch is stored."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    first = await ledger.append(conversation, frames(3))
+    again = await ledger.append(conversation, frames(5))
+
+    assert [result.inserted for result in first] == [True] * 3
+    assert [result.inserted for result in again] == [False] * 3 + [True] * 2
+    assert [r.id for r in first] == [r.id for r in again][:3]
+    assert len(await walk(agentdb_uow, conversation)) == 5
+
+
+@pytest.mark.agentdb_commits
+async def test_eight_first_appends_make_one_segment_with_all_frames(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Eight concurrent first appends: one segment, every frame."""
+
+    async def call(number: int) -> list[Recorded]:
+        async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+            batch = frames(4, f"stream-{number}")
+            return await uow.conversation_ledger_events.append(await begun(uow), batch)
+
+    results = await run_concurrently(8, call, database=agentdb_database)
+
+    assert sum(len(r) for r in results if isinstance(r, list)) == 32
+    async with agentdb_database.read(tenant=agentdb_tenant.id) as uow:
+        assert await uow.conversation_ledger_segments.count() == 1
+        assert len(await walk(uow, "chat", limit=10)) == 32
+
+
+@pytest.mark.agentdb_commits
+async def test_a_tailing_reader_misses_nothing(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Row ids follow the commits: a reader behind four writers sees each frame once, in order."""
+    writers, batches, size = 4, 10, 5
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        await begun(uow)
+    writing = asyncio.Event()
+
+    async def write(number: int) -> None:
+        for batch in range(batches):
+            async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+                part = frames(size * (batch + 1), f"s{number}")[-size:]
+                await uow.conversation_ledger_events.append("chat", part)
+
+    async def read() -> list[LedgerFrame]:
+        seen: list[LedgerFrame] = []
+        cursor: str | None = None
+        while True:
+            done = writing.is_set()
+            async with agentdb_database.read(tenant=agentdb_tenant.id) as uow:
+                page = await uow.conversation_ledger_events.replay("chat", after=cursor, limit=7)
+            seen += page.items
+            cursor = page.cursor
+            if done and not page.more:
+                return seen
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(*map(write, range(writers)))
+    writing.set()
+    seen = await reader
+
+    ids = [item.id for item in seen]
+    assert writers * batches * size == len(ids)
+    assert sorted(set(ids)) == ids
+    for number in range(writers):
+        mine = [item.event_id for item in seen if item.stream_id == f"s{number}"]
+        assert list(range(1, batches * size + 1)) == mine
+
+
+BAD: dict[str, Any] = {
+    "no schema": {k: v for k, v in frame(2).items() if k != "schema"},
+    "event id is text": frame(2) | {"event_id": "2"},
+    "event id is a boolean": frame(2) | {"event_id": True},
+    "event id is too large": frame(2**31),
+    "no time zone": frame(2) | {"server_timestamp": "2026-01-02T03:04:05"},
+    "no instant": frame(2) | {"server_timestamp": "yesterday"},
+    "not increasing": frame(1),
+    "long kind": frame(2, kind="k" * 65),
+    "agent is a number": frame(2, agent=7),
+    "NUL": frame(2, text="a\x00b"),
+    "NUL in a key": frame(2) | {"a\x00b": 1},
+    "surrogate": frame(2, text="\ud800"),
+    "NaN": frame(2, score=float("nan")),
+    "not an object": ["frame"],
+    "deep": frame(2, nested=json.loads("[" * 300 + "]" * 300)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_malformed_frame_refuses_its_batch(agentdb_uow: UnitOfWork, name: str) -> None:
+    """Nothing of a batch with a malformed frame is stored, and the unit goes on."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    with pytest.raises(InvalidValueError):
+        await ledger.append(conversation, [frame(1), BAD[name]])
+
+    assert await ledger.count() == 0
+    assert [r.inserted for r in await ledger.append(conversation, [frame(1)])] == [True]
+
+
+async def test_a_refusal_names_the_frame_and_not_its_content(agentdb_uow: UnitOfWork) -> None:
+    """The message counts frames from 1 and quotes nothing."""
+    bad = frame(2) | {"server_timestamp": "sk-canary"}
+    with pytest.raises(InvalidValueError, match="frame 2") as caught:
+        await agentdb_uow.conversation_ledger_events.append(
+            await begun(agentdb_uow), [frame(1), bad]
+        )
+
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_frame_above_the_inline_limit_is_refused(agentdb_uow: UnitOfWork) -> None:
+    """A frame of more bytes than the limit raises, one of as many is stored."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    given = frame(1, text="é" * 100)
+    with pytest.raises(ValueTooLongError):
+        await ledger.append(conversation, [given], inline_limit=200)
+
+    assert [r.inserted for r in await ledger.append(conversation, [given])] == [True]
+
+
+async def test_a_frame_without_payload_is_refused_by_the_database(agentdb_uow: UnitOfWork) -> None:
+    """None is SQL NULL, so the CHECK refuses a row with neither payload nor object."""
+    conversation = await begun(agentdb_uow)
+    segment = await agentdb_uow.conversation_ledger_segments.active(conversation)
+    values = {
+        "tenant_id": agentdb_uow.tenant,
+        "conversation_id": conversation,
+        "segment_id": segment.id,
+        "kind": "final",
+        "stream_id": "s",
+        "event_id": 1,
+        "server_timestamp": datetime.now(UTC),
+        "payload_json": None,
+    }
+    with pytest.raises(InvalidValueError, match="payload_present"):
+        async with agentdb_uow.savepoint():
+            await agentdb_uow.execute(insert(ConversationLedgerEvent).values(**values))
+
+    assert await agentdb_uow.conversation_ledger_events.count() == 0
+
+
+async def test_the_cursor_of_a_reader_who_has_caught_up_goes_on(agentdb_uow: UnitOfWork) -> None:
+    """An empty page keeps the position, and later frames follow it."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    empty = await ledger.replay(conversation)
+    await ledger.append(conversation, frames(2))
+    page = await ledger.replay(conversation, after=empty.cursor)
+    caught_up = await ledger.replay(conversation, after=page.cursor)
+    await ledger.append(conversation, [frame(3)])
+    later = await ledger.replay(conversation, after=caught_up.cursor)
+
+    assert (list(empty), empty.more) == ([], False)
+    assert [item.event_id for item in page] == [1, 2]
+    assert page.cursor == caught_up.cursor
+    assert [item.event_id for item in later] == [3]
+
+
+async def test_filters_restrict_a_replay(agentdb_uow: UnitOfWork) -> None:
+    """Stream, run and kinds choose frames; the cursor belongs to the choice."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    await ledger.append(
+        conversation,
+        [
+            frame(1, "a"),
+            frame(1, "b", kind="final"),
+            frame(2, "a", workflow={"workflow_run_id": "r"}),
+        ],
+    )
+
+    async def seen(**filters: Any) -> list[tuple[str, int]]:
+        page = await ledger.replay(conversation, **filters)
+        return [(item.stream_id, item.event_id) for item in page]
+
+    assert await seen(stream_id="a") == [("a", 1), ("a", 2)]
+    assert await seen(workflow_run_id="r") == [("a", 2)]
+    assert await seen(kinds=["final", "error"]) == [("b", 1)]
+    assert await seen(kinds=[]) == []
+    page = await ledger.replay(conversation, stream_id="a", limit=1)
+    with pytest.raises(InvalidCursorError):
+        await ledger.replay(conversation, after=page.cursor)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001, True, "5"])
+async def test_a_replay_has_1_to_1000_frames(agentdb_uow: UnitOfWork, limit: Any) -> None:
+    """Other limits are refused."""
+    with pytest.raises(InvalidValueError):
+        await agentdb_uow.conversation_ledger_events.replay(await begun(agentdb_uow), limit=limit)
+
+
+async def test_resume_returns_what_follows_the_last_event(agentdb_uow: UnitOfWork) -> None:
+    """A client goes on after its last event id, within its stream."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    await ledger.append(conversation, frames(3, "a"))
+    await ledger.append(conversation, frames(5, "b"))
+    await ledger.append(conversation, frames(4, "a"))
+
+    async def after(last: int) -> list[int]:
+        page = await ledger.resume(conversation, "a", last)
+        assert {"a"} >= {item.stream_id for item in page}
+        return [item.event_id for item in page]
+
+    assert await after(0) == [1, 2, 3, 4]
+    assert await after(2) == [3, 4]
+    assert await after(4) == []
+    assert await after(9) == []
+    page = await ledger.resume(conversation, "a", 2, limit=1)
+    rest = await ledger.replay(conversation, stream_id="a", after=page.cursor)
+    assert [item.event_id for item in rest] == [4]
+
+
+async def test_resume_of_an_unknown_stream_is_empty(agentdb_uow: UnitOfWork) -> None:
+    """A stream of which nothing is stored yet has no frames, and a cursor all the same."""
+    page = await agentdb_uow.conversation_ledger_events.resume(await begun(agentdb_uow), "s", 3)
+
+    assert (page.items, page.more) == ((), False)
+    assert page.cursor
+
+
+@pytest.mark.parametrize("last", [-1, True, "3", 1.5])
+async def test_resume_refuses_what_is_no_event_id(agentdb_uow: UnitOfWork, last: Any) -> None:
+    """An event id is a whole number from 0."""
+    with pytest.raises(InvalidValueError):
+        await agentdb_uow.conversation_ledger_events.resume(await begun(agentdb_uow), "s", last)
+
+
+async def truncate(uow: UnitOfWork, conversation: UUID, through: int) -> None:
+    """Truncate the active segment behind the frame with row id *through*."""
+    await uow.session.execute(
+        update(ConversationLedgerSegment)
+        .where(ConversationLedgerSegment.conversation_id == conversation)
+        .values(truncated_at=datetime.now(UTC), visible_through_event_id=through)
+    )
+
+
+async def test_a_truncation_hides_frames_and_ends_positions_behind_it(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """Visible frames stay; a reader whose position is hidden has to start anew."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    recorded = await ledger.append(conversation, frames(4))
+    before = await ledger.replay(conversation, limit=1)
+    behind = await ledger.replay(conversation, limit=3)
+    await truncate(agentdb_uow, conversation, recorded[1].id)
+    await ledger.append(conversation, frames(2, "next"))
+
+    seen = [(item.stream_id, item.event_id) for item in await walk(agentdb_uow, conversation)]
+    assert seen == [("s1", 1), ("s1", 2), ("next", 1), ("next", 2)]
+    assert len(await ledger.replay(conversation, after=before.cursor)) == 3
+    with pytest.raises(ResyncRequiredError):
+        await ledger.replay(conversation, after=behind.cursor)
+    with pytest.raises(ResyncRequiredError):
+        await ledger.resume(conversation, "s1", 3)
+    assert [item.event_id for item in await ledger.resume(conversation, "s1", 1)] == [2]
+
+
+async def test_a_purged_position_needs_a_resync(agentdb_uow: UnitOfWork) -> None:
+    """A position whose frame is gone cannot be continued."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    await ledger.append(conversation, frames(3))
+    page = await ledger.replay(conversation, limit=2)
+    await agentdb_uow.session.execute(
+        delete(ConversationLedgerEvent).where(ConversationLedgerEvent.event_id == 2)
+    )
+    with pytest.raises(ResyncRequiredError):
+        await ledger.replay(conversation, after=page.cursor)
+    with pytest.raises(ResyncRequiredError):
+        await ledger.resume(conversation, "s1", 2)
+
+
+async def test_nothing_lands_in_a_truncated_segment(agentdb_uow: UnitOfWork) -> None:
+    """Appends after a truncation open the next segment, the child of the last."""
+    conversation = await begun(agentdb_uow)
+    segments = agentdb_uow.conversation_ledger_segments
+    first = await segments.active(conversation)
+    await truncate(agentdb_uow, conversation, 0)
+    await agentdb_uow.conversation_ledger_events.append(conversation, frames(1))
+    second = await segments.active(conversation)
+
+    assert (0, 1, first.id) == (first.segment_index, second.segment_index, second.parent_segment_id)
+    assert second is await segments.active("chat")
+
+
+@pytest.mark.agentdb_commits
+async def test_eight_callers_open_one_segment(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Of eight concurrent calls for the active segment, all get the same one."""
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        await begun(uow)
+
+    async def call(_: int) -> UUID:
+        async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+            return (await uow.conversation_ledger_segments.active("chat")).id
+
+    assert len(set(await run_concurrently(8, call, database=agentdb_database))) == 1
+
+
+async def test_another_tenants_conversation_does_not_exist(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """With another tenant's id, append, replay, resume and active find nothing."""
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        conversation = await begun(uow)
+        await uow.conversation_ledger_events.append(conversation, frames(1))
+    async with agentdb_database.begin_system(reason="test") as uow:
+        other = await uow.tenant_accounts.create("Other", f"other-{uuid4().hex[:8]}")
+    async with agentdb_database.begin(tenant=other.id) as uow:
+        ledger = uow.conversation_ledger_events
+        calls = [
+            ledger.append(conversation, frames(1)),
+            ledger.replay(conversation),
+            ledger.resume(conversation, "s1", 0),
+            uow.conversation_ledger_segments.active(conversation),
+        ]
+        for call in calls:
+            with pytest.raises(NotFoundError):
+                await call
+
+
+async def test_generic_writes_of_frames_are_refused(agentdb_uow: UnitOfWork) -> None:
+    """Frames and segments are written by their verbs alone."""
+    with pytest.raises(PermissionDeniedError, match="append"):
+        await agentdb_uow.conversation_ledger_events.update(1, kind="final")
+    with pytest.raises(PermissionDeniedError, match="active"):
+        await agentdb_uow.conversation_ledger_segments.delete(uuid4())
+
+
+def test_a_page_counts_and_yields_its_frames() -> None:
+    """A page can be iterated and measured."""
+    page = LedgerPage((), "cursor", more=False)
+
+    assert (len(page), list(page)) == (0, [])

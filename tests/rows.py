@@ -1,0 +1,183 @@
+"""Rows of all 46 tables for one tenant, made from the mapper: valid, tied together, repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, cast
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from sqlalchemy import Column, Connection, Enum, Table, inspect, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agentdb import models
+from agentdb.orm import Base, TenancyClass
+from agentdb.types import CITEXTCompat, Choice, JSONCompat
+
+_BY_TABLE = {mapper.local_table: mapper.class_ for mapper in models.Base.registry.mappers}
+
+MODELS: dict[str, type[Base]] = {t.name: _BY_TABLE[t] for t in Base.metadata.sorted_tables}
+"""The model of each table, parents first."""
+
+Rows = dict[str, Any]
+"""A row of each table, by its name."""
+
+INSTANT = datetime(2025, 3, 1, 12, tzinfo=UTC)
+DAY = date(2025, 3, 1)
+LISTS = {"attachments", "billing_contacts_json", "request_usage_entries", "scopes"}
+"""JSON columns that hold a list."""
+SAID: dict[tuple[str, str], str] = {
+    ("workflow_runs", "user_id"): "users",
+    ("status_subscriptions", "created_by"): "users",
+    ("activity_events", "actor_id"): "users",
+    ("activity_last_seen", "last_seen_event_id"): "activity_events",
+}
+"""References that the schema does not know, and the table whose key they hold."""
+
+
+def table_of(model: type[Base]) -> Table:
+    """Return the table of a model."""
+    return cast("Table", model.__table__)
+
+
+def attribute_of(column: Column[Any]) -> str:
+    """Return the attribute that a column is mapped to."""
+    return inspect(MODELS[column.table.name]).get_property_by_column(column).key
+
+
+def key_of(row: Base) -> Any:
+    """Return the primary key of a row; a tuple where it has several columns."""
+    columns = table_of(type(row)).primary_key.columns
+    values = tuple(getattr(row, attribute_of(column)) for column in columns)
+    return values if len(values) > 1 else values[0]
+
+
+def rows_of(label: str) -> Rows:
+    """Return a row of every table for a tenant named *label*, none of them stored.
+
+    The same label makes the same rows. It stands in every text, so that a row is known by it.
+    """
+    rows: Rows = {}
+    for name in MODELS:
+        rows[name] = row_of(name, label, rows)
+    return rows
+
+
+def row_of(name: str, label: str, parents: Mapping[str, Any], **values: Any) -> Any:
+    """Return a row of the table *name*.
+
+    Args:
+        name: The table.
+        label: What its key, its texts and its other unique values are made from.
+        parents: Rows that it may refer to, by table.
+        values: Columns that are to hold something else.
+    """
+    return MODELS[name](**{**values_of(name, label, parents), **values})
+
+
+def values_of(name: str, label: str, parents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row as `row_of` makes it, by attribute."""
+    columns = [c for c in table_of(MODELS[name]).columns if not _is_drawn(c)]
+    values = {attribute_of(column): _value(column, label, parents) for column in columns}
+    return {key: value for key, value in values.items() if value is not _LEFT}
+
+
+_LEFT = object()
+"""Stands for a column that keeps its default."""
+
+
+def _is_drawn(column: Column[Any]) -> bool:
+    return column.computed is not None or (
+        column.primary_key and column.type.python_type is int and not column.foreign_keys
+    )
+
+
+def _value(column: Column[Any], label: str, parents: Mapping[str, Any]) -> Any:
+    parent = _parent(column)
+    if parent is not None:
+        return _reference(column, label, parents, parent)
+    if isinstance(column.type, Choice):
+        return column.type.labels[0]
+    if isinstance(column.type, JSONCompat):
+        return [{"label": label}] if column.name in LISTS else {"label": label}
+    kind = column.type.python_type
+    if isinstance(getattr(column.type, "impl", None), Enum):
+        return next(iter(cast("Iterable[Any]", kind)))
+    if kind is datetime and column.nullable:
+        return None  # not deleted, not revoked, not truncated
+    if column.default is not None and column.default.is_scalar and column.name != "id":
+        return _LEFT
+    return _PLAIN[kind](column, label)
+
+
+def _parent(column: Column[Any]) -> tuple[str, str] | None:
+    """Return the table and the attribute that a column refers to."""
+    table = column.table.name
+    tenancy = MODELS[table].__tenancy__
+    for key in column.foreign_keys:
+        return key.column.table.name, key.column.name
+    if column.name == tenancy.column and table != "tenant_accounts" and table != "users":
+        return (tenancy.parent or "tenant_accounts"), "id"
+    return (SAID[table, column.name], "id") if (table, column.name) in SAID else None
+
+
+def _reference(
+    column: Column[Any], label: str, parents: Mapping[str, Any], parent: tuple[str, str]
+) -> Any:
+    table, attribute = parent
+    if table == column.table.name:
+        return _uuid(column.table.c[attribute], label)  # its own parent
+    value = getattr(parents[table], attribute)
+    return str(value) if column.type.python_type is str else value
+
+
+def _uuid(column: Column[Any], label: str) -> UUID:
+    return uuid5(NAMESPACE_OID, f"{label}/{column}")
+
+
+def _text(column: Column[Any], label: str) -> str:
+    if isinstance(column.type, CITEXTCompat):
+        return f"{label}@{column.name.replace('_', '-')}.example"
+    length: int | None = getattr(column.type, "length", None)
+    return f"{label}-{column.name.replace('_', '-')}"[:length]
+
+
+_PLAIN: dict[type[Any], Any] = {
+    UUID: _uuid,
+    str: _text,
+    int: lambda *_: 1,
+    bool: lambda *_: True,
+    bytes: lambda _, label: label.encode(),
+    datetime: lambda *_: INSTANT,
+    date: lambda *_: DAY,
+}
+
+
+def unowned_rows_of(label: str, parents: Mapping[str, Any]) -> Rows:
+    """Return a row without a tenant for each table that takes them; the people are *parents*'."""
+    optional = [n for n, m in MODELS.items() if m.__tenancy__.kind is TenancyClass.OPTIONAL]
+    return {name: row_of(name, label, parents, tenant_id=None) for name in optional}
+
+
+async def store(session: AsyncSession, rows: Rows) -> None:
+    """Store rows, parents first; the caller commits."""
+    for row in rows.values():
+        session.add(row)
+        # Without relationships between them, one flush would not know the order.
+        await session.flush()
+
+
+Snapshot = dict[str, dict[Any, tuple[Any, ...]]]
+"""All rows of all tables: the row of each key, by table."""
+
+
+def snapshot(connection: Connection) -> Snapshot:
+    """Return all that is stored, as the driver reads it; for `AsyncConnection.run_sync`."""
+    return {name: _content(connection, table_of(model)) for name, model in MODELS.items()}
+
+
+def _content(connection: Connection, table: Table) -> dict[Any, tuple[Any, ...]]:
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    found = connection.execute(text(f"SELECT {keys}, {table.name}.* FROM {table.name}"))
+    width = len(table.primary_key.columns)
+    return {tuple(row[:width]): tuple(row[width:]) for row in found}
