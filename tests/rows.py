@@ -7,17 +7,14 @@ from datetime import UTC, date, datetime
 from typing import Any, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from sqlalchemy import Column, Connection, Enum, Table, inspect, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Column, Connection, Enum, Table, inspect, select
+from sqlalchemy.orm import Session
+from sqlalchemy.schema import sort_tables
 
 from agentdb import models
 from agentdb.orm import Base, TenancyClass
 from agentdb.types import CITEXTCompat, Choice, JSONCompat
 
-_BY_TABLE = {mapper.local_table: mapper.class_ for mapper in models.Base.registry.mappers}
-
-MODELS: dict[str, type[Base]] = {t.name: _BY_TABLE[t] for t in Base.metadata.sorted_tables}
-"""The model of each table, parents first."""
 
 Rows = dict[str, Any]
 """A row of each table, by its name."""
@@ -33,6 +30,22 @@ SAID: dict[tuple[str, str], str] = {
     ("activity_last_seen", "last_seen_event_id"): "activity_events",
 }
 """References that the schema does not know, and the table whose key they hold."""
+
+
+def _in_order() -> dict[str, type[Base]]:
+    mapped = {mapper.class_.__tablename__: mapper.class_ for mapper in models.Base.registry.mappers}
+    tables = models.Base.metadata.tables
+    said = [(tables[parent], tables[table]) for (table, _), parent in SAID.items()]
+    for name, model in mapped.items():
+        if model.__tenancy__.column not in {None, "id"}:
+            parent = model.__tenancy__.parent or "tenant_accounts"
+            said.append((tables[parent], tables[name]))
+    ordered = sort_tables(tables.values(), extra_dependencies=said)
+    return {table.name: mapped[table.name] for table in ordered}
+
+
+MODELS = _in_order()
+"""The model of each table, parents first."""
 
 
 def table_of(model: type[Base]) -> Table:
@@ -100,6 +113,8 @@ def _value(column: Column[Any], label: str, parents: Mapping[str, Any]) -> Any:
         return column.type.labels[0]
     if isinstance(column.type, JSONCompat):
         return [{"label": label}] if column.name in LISTS else {"label": label}
+    if column.name == "conversation_key":
+        return f"{parents['tenant_accounts'].id}:{label}"
     kind = column.type.python_type
     if isinstance(getattr(column.type, "impl", None), Enum):
         return next(iter(cast("Iterable[Any]", kind)))
@@ -159,25 +174,25 @@ def unowned_rows_of(label: str, parents: Mapping[str, Any]) -> Rows:
     return {name: row_of(name, label, parents, tenant_id=None) for name in optional}
 
 
-async def store(session: AsyncSession, rows: Rows) -> None:
-    """Store rows, parents first; the caller commits."""
-    for row in rows.values():
+def store(session: Session, rows: Iterable[Base]) -> None:
+    """Store rows, parents first; the caller commits. For `AsyncSession.run_sync` too."""
+    for row in rows:
         session.add(row)
         # Without relationships between them, one flush would not know the order.
-        await session.flush()
+        session.flush()
 
 
-Snapshot = dict[str, dict[Any, tuple[Any, ...]]]
-"""All rows of all tables: the row of each key, by table."""
+Snapshot = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
+"""All rows of all tables: by table, and by primary key."""
 
 
 def snapshot(connection: Connection) -> Snapshot:
-    """Return all that is stored, as the driver reads it; for `AsyncConnection.run_sync`."""
+    """Return all that is stored, past any session; for `AsyncConnection.run_sync`."""
     return {name: _content(connection, table_of(model)) for name, model in MODELS.items()}
 
 
-def _content(connection: Connection, table: Table) -> dict[Any, tuple[Any, ...]]:
-    keys = ", ".join(column.name for column in table.primary_key.columns)
-    found = connection.execute(text(f"SELECT {keys}, {table.name}.* FROM {table.name}"))
-    width = len(table.primary_key.columns)
-    return {tuple(row[:width]): tuple(row[width:]) for row in found}
+def _content(connection: Connection, table: Table) -> dict[tuple[Any, ...], dict[str, Any]]:
+    keys = [column.name for column in table.primary_key.columns]
+    found = connection.execute(select(*(c for c in table.columns if c.computed is None)))
+    rows = [dict(row) for row in found.mappings()]
+    return {tuple(row[key] for key in keys): row for row in rows}

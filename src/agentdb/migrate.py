@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -25,7 +25,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 
 from agentdb.engines import make_sync_engine
-from agentdb.errors import SchemaVersionError
+from agentdb.errors import ConfigurationError, SchemaVersionError
 from agentdb.settings import Settings
 from agentdb.version import VERSION_TABLE
 
@@ -104,7 +104,7 @@ def stamp(target: Target, revision: str) -> None:
 
 def current(target: Target) -> str | None:
     """Return the revision that the database is at; None for one that has none."""
-    with _connected(target) as connection, connection.begin():
+    with _connected(target) as connection, _reading(connection):
         return _current(connection)
 
 
@@ -130,7 +130,7 @@ def check(target: Target) -> list[str]:
     """
     from agentdb.comparison import comparison_options  # noqa: PLC0415 -- maps all tables
 
-    with _LOCK, _connected(target) as connection, connection.begin():
+    with _LOCK, _connected(target) as connection, _reading(connection):
         require_head(connection)
         options = comparison_options(connection.dialect.name)
         context = MigrationContext.configure(connection, opts=options)
@@ -209,8 +209,17 @@ def _connected(target: Target) -> Generator[Connection]:
 
 
 @contextmanager
+def _reading(connection: Connection) -> Generator[None]:
+    """Read in the transaction that the connection is in, else in one of its own."""
+    with nullcontext() if connection.in_transaction() else connection.begin():
+        yield
+
+
+@contextmanager
 def _transaction(connection: Connection) -> Generator[None]:
     """Run one transaction round the whole step, alone among all processes."""
+    if connection.in_transaction():
+        raise ConfigurationError("migrate over a connection that is in no transaction")
     if connection.dialect.name == "sqlite":
         with _without_foreign_keys(connection), connection.begin():
             yield

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agentdb.database import Database
     from agentdb.settings import Settings
     from agentdb.tenants.models import TenantAccount
-    from agentdb.testing import Isolation, Template
+    from agentdb.testing import Isolation, Template, Templates
     from agentdb.unit_of_work import UnitOfWork
 
 BACKENDS = ("sqlite", "postgres")
@@ -92,23 +92,24 @@ def agentdb_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def agentdb_template(agentdb_backend: str, pytestconfig: pytest.Config) -> Iterator[Template]:
-    """The migrated database that others are copied from; also makes empty ones.
+def agentdb_templates(pytestconfig: pytest.Config) -> Iterator[Templates]:
+    """The migrated databases that others are copied from, by backend.
 
-    Under pytest-xdist each worker has its own server: that costs a second and some 30 MB a worker,
+    Under pytest-xdist each worker has its own server: that costs a second and some 40 MB a worker,
     and needs no lock, no owner who stops it last and no names that must not collide.
     """
-    from agentdb.testing import PostgresTemplate, SqliteTemplate  # noqa: PLC0415
-    from agentdb.testing.servers import server_for  # noqa: PLC0415
+    from agentdb.testing import Templates  # noqa: PLC0415
 
-    template: Template
-    if agentdb_backend == "sqlite":
-        template = SqliteTemplate()
-    else:
-        chosen = _chosen(pytestconfig)
-        template = PostgresTemplate(server_for(chosen if "://" in chosen else None))
-    yield template
-    template.close()
+    chosen = _chosen(pytestconfig)
+    templates = Templates(_backends(pytestconfig), chosen if "://" in chosen else None)
+    yield templates
+    templates.close()
+
+
+@pytest.fixture(scope="session")
+def agentdb_template(agentdb_templates: Templates, agentdb_backend: str) -> Template:
+    """The migrated database that others are copied from; also makes empty ones."""
+    return agentdb_templates[agentdb_backend]
 
 
 @pytest.fixture

@@ -78,9 +78,9 @@ def test_a_missing_folder(command: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_folder_in_place_of_the_file(command: Command, tmp_path: Path) -> None:
     """What may not be opened is not opened: root, too, cannot read a folder as a file."""
-    assert sentence(
-        command(f"sqlite:///{tmp_path}", tmp_path)
-    ) == "the database file cannot be opened"
+    assert (
+        sentence(command(f"sqlite:///{tmp_path}", tmp_path)) == "the database file cannot be opened"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

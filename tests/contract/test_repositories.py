@@ -16,8 +16,8 @@ from agentdb.orm import Base
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository, Repository, VerbWrittenRepository
 from agentdb.settings import Settings
+from agentdb.testing import Template
 from agentdb.unit_of_work import UnitOfWork
-from tests.databases import DIALECTS, empty_database, upgrade
 
 MODELS: dict[str, type[Base]] = {
     mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers
@@ -92,13 +92,12 @@ async def unit() -> AsyncIterator[UnitOfWork]:
     await engine.dispose()
 
 
-@pytest.fixture(scope="module", params=DIALECTS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def url(agentdb_template: Template) -> Iterator[str]:
     """Yield the URL of an empty database at the newest revision."""
-    with empty_database(request.param, tmp_path_factory.mktemp("repositories")) as engine:
-        with engine.begin() as connection:
-            upgrade(connection)
-        yield engine.url.set(drivername=request.param).render_as_string(hide_password=False)
+    url = agentdb_template.clone()
+    yield url
+    agentdb_template.drop(url)
 
 
 @pytest.fixture

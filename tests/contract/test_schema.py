@@ -6,33 +6,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect
 
+from agentdb.engines import make_sync_engine
 from agentdb.orm import Base
+from agentdb.settings import Settings
+from agentdb.testing import Template
 from tests.contract import schema_facts as facts
-from tests.databases import empty_database, upgrade
 
 TABLES = sorted(facts.expected_schema()["tables"])
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """A migrated SQLite database."""
-    with (
-        empty_database("sqlite", tmp_path_factory.mktemp("schema")) as engine,
-        engine.begin() as connection,
-    ):
-        upgrade(connection)
+def database(agentdb_template: Template) -> Iterator[Connection]:
+    """A connection to a migrated database."""
+    url = agentdb_template.clone()
+    with make_sync_engine(url, Settings()).connect() as connection:
         yield connection
-
-
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """A migrated PostgreSQL database."""
-    with (
-        empty_database("postgresql", tmp_path_factory.mktemp("schema")) as engine,
-        engine.begin() as connection,
-    ):
-        upgrade(connection)
-        yield connection
+    agentdb_template.drop(url)
 
 
 def test_there_are_46_tables_of_571_columns() -> None:
@@ -70,48 +59,48 @@ def _argument(default: Any) -> object:
     return default.arg.__name__ if default.is_callable else default.arg
 
 
+@pytest.mark.agentdb_only("sqlite")
 @pytest.mark.parametrize("name", TABLES)
-def test_the_table_on_sqlite_is_as_expected(name: str, sqlite: Connection) -> None:
+def test_the_table_on_sqlite_is_as_expected(name: str, database: Connection) -> None:
     """A migrated SQLite database has the expected table, predicates and collations included."""
     expected = facts.expected_table(name, render=facts.render_sqlite, dialect="sqlite")
-    assert facts.table_of_sqlite(sqlite, name) == expected
+    assert facts.table_of_sqlite(database, name) == expected
 
 
+@pytest.mark.agentdb_only("postgres")
 @pytest.mark.parametrize("name", TABLES)
-def test_the_table_on_postgresql_is_as_expected(name: str, postgresql: Connection) -> None:
+def test_the_table_on_postgresql_is_as_expected(name: str, database: Connection) -> None:
     """A migrated PostgreSQL database has the expected table, as its catalogs tell."""
     expected = facts.expected_table(
         name,
         render=facts.render_postgresql,
-        canonical=facts.canonical_on_postgresql(postgresql, name),
+        canonical=facts.canonical_on_postgresql(database, name),
     )
-    assert facts.table_of_postgresql(postgresql, name) == expected
+    assert facts.table_of_postgresql(database, name) == expected
 
 
-def test_the_enumeration_types_have_their_labels_in_order(postgresql: Connection) -> None:
+@pytest.mark.agentdb_only("postgres")
+def test_the_enumeration_types_have_their_labels_in_order(database: Connection) -> None:
     """Comparisons by an enumeration follow the order of its labels."""
-    assert facts.enums_of_postgresql(postgresql) == facts.enum_labels()
+    assert facts.enums_of_postgresql(database) == facts.enum_labels()
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_no_column_has_a_default_of_the_server(
-    dialect: str, request: pytest.FixtureRequest
-) -> None:
+def test_no_column_has_a_default_of_the_server(database: Connection) -> None:
     """The databases draw numbered keys and know no other default."""
-    inspector = inspect(request.getfixturevalue(dialect))
-    numbered = "nextval" if dialect == "postgresql" else None
+    numbered = "nextval" if database.dialect.name == "postgresql" else None
     found = {
         (name, column["name"], column["default"])
         for name in TABLES
-        for column in inspector.get_columns(name)
+        for column in inspect(database).get_columns(name)
         if column["default"] is not None
     }
     assert all(column == "id" and numbered and numbered in text for _, column, text in found)
 
 
-def test_numbered_keys_are_never_used_again_on_sqlite(sqlite: Connection) -> None:
+@pytest.mark.agentdb_only("sqlite")
+def test_numbered_keys_are_never_used_again_on_sqlite(database: Connection) -> None:
     """Only AUTOINCREMENT keeps SQLite from handing out the number of a deleted row."""
-    rows = sqlite.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    rows = database.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
     declared = {name for name, sql in rows if sql and "AUTOINCREMENT" in sql}
     assert declared == {
         name

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,25 +10,19 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+from agentdb.engines import make_sync_engine
+from agentdb.settings import Settings
 from tests.contract import schema_facts as facts
-from tests.databases import (
-    DIALECTS,
-    VERSIONS,
-    alembic_config,
-    downgrade,
-    empty_database,
-    upgrade,
-)
+from tests.databases import VERSIONS, alembic_config, downgrade, upgrade
 
 FILES = sorted(VERSIONS.glob("*.py"))
 REVISIONS = [file.name[:4] for file in FILES]
 
 
-@pytest.fixture(params=DIALECTS)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture
+def engine(agentdb_empty_url: str) -> Engine:
     """An empty database."""
-    with empty_database(request.param, tmp_path) as engine:
-        yield engine
+    return make_sync_engine(agentdb_empty_url, Settings())
 
 
 def schema_of(connection: Connection) -> object:
@@ -135,7 +128,7 @@ def test_a_failed_revision_leaves_the_database_as_it_was(engine: Engine) -> None
         assert schema_of(connection) == before
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_the_statements_can_be_written_instead_of_run(
     dialect: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

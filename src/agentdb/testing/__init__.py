@@ -7,7 +7,7 @@ from agentdb.testing.concurrency import run_concurrently
 from agentdb.testing.isolation import Isolation, OwnDatabase, finish
 from agentdb.testing.joined import JoinedConnection, OverlapError
 from agentdb.testing.servers import EmbeddedPostgres, postgres_url
-from agentdb.testing.templates import PostgresTemplate, SqliteTemplate, Template
+from agentdb.testing.templates import PostgresTemplate, SqliteTemplate, Template, Templates
 
 __all__ = [
     "EmbeddedPostgres",
@@ -18,6 +18,7 @@ __all__ = [
     "PostgresTemplate",
     "SqliteTemplate",
     "Template",
+    "Templates",
     "finish",
     "postgres_url",
     "run_concurrently",

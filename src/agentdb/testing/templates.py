@@ -17,7 +17,7 @@ from agentdb import migrate
 from agentdb.testing.folders import scratch_folder
 from agentdb.testing.isolation import Isolation, OwnDatabase
 from agentdb.testing.joined import JoinedConnection, JoinedPostgres, JoinedSqlite
-from agentdb.testing.servers import Server
+from agentdb.testing.servers import Server, server_for
 from agentdb.urls import sync_url
 
 # The locale that compares by code point and knows Unicode's letters, everywhere alike; before
@@ -169,3 +169,34 @@ class PostgresTemplate(Template):
     def _url(self, name: str) -> str:
         server: URL = make_url(self._server.url)
         return server.set(database=name).render_as_string(hide_password=False)
+
+
+class Templates:
+    """The templates of a session by backend, each made when it is first asked for."""
+
+    def __init__(self, backends: tuple[str, ...], server: str | None = None) -> None:
+        """Take note; nothing is started.
+
+        Args:
+            backends: Those that the session tests.
+            server: URL of a PostgreSQL server; None for the usual one.
+        """
+        self.backends = backends
+        self._server = server
+        self._made: dict[str, Template] = {}
+
+    def __getitem__(self, backend: str) -> Template:
+        """Return the template of ``"sqlite"`` or ``"postgres"``."""
+        if backend not in self._made:
+            self._made[backend] = self._make(backend)
+        return self._made[backend]
+
+    def close(self) -> None:
+        """Delete them all."""
+        for template in self._made.values():
+            template.close()
+
+    def _make(self, backend: str) -> Template:
+        if backend == "sqlite":
+            return SqliteTemplate()
+        return PostgresTemplate(server_for(self._server))

@@ -1,0 +1,151 @@
+"""What the tests of tenancy run in: tenants with data, and how a leak between them shows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, inspect
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from agentdb.database import Database
+from agentdb.engines import make_sync_engine
+from agentdb.orm import Base
+from agentdb.settings import Settings
+from agentdb.unit_of_work import UnitOfWork
+from tests.rows import (
+    Rows,
+    Snapshot,
+    attribute_of,
+    key_of,
+    row_of,
+    rows_of,
+    snapshot,
+    store,
+    table_of,
+    unowned_rows_of,
+)
+
+ALPHA, BETA = "alpha", "beta"
+
+
+@dataclass(frozen=True)
+class World:
+    """A database in which the tenant beta must notice nothing of the others.
+
+    Attributes:
+        url: The database.
+        alpha: The other tenant's rows, one in each table.
+        beta: The own rows.
+        unowned: Rows without a tenant, about people of alpha.
+        shared: What alpha has stored about a person of beta, who is a member of both.
+    """
+
+    url: str
+    alpha: Rows
+    beta: Rows
+    unowned: Rows
+    shared: Rows
+
+    @property
+    def foreign(self) -> list[Base]:
+        """All rows that beta must not see."""
+        return [*self.alpha.values(), *self.unowned.values(), *self.shared.values()]
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """Texts that show a foreign row: its label, and the UUIDs that stand in it."""
+        own = {str(value) for row in self.beta.values() for value in _uuids(row)}
+        named = {str(value) for row in self.foreign for value in _uuids(row)}
+        return frozenset(named - own | {ALPHA, "free", "both"})
+
+
+def build(url: str, *, alone: bool) -> World:
+    """Fill an empty database, the own rows first, so that their numbers are the same if *alone*."""
+    alpha, beta = rows_of(ALPHA), rows_of(BETA)
+    unowned = unowned_rows_of("free", alpha)
+    parents = {**beta, "tenant_accounts": alpha["tenant_accounts"]}
+    both = ("tenant_user_memberships", "user_notification_preferences", "user_sessions")
+    shared = {name: row_of(name, "both", parents) for name in both}
+    world = World(url, alpha, beta, unowned, shared)
+    engine = make_sync_engine(url, Settings())
+    with Session(engine, expire_on_commit=False) as session:
+        store(session, beta.values())
+        if not alone:
+            store(session, world.foreign)
+        session.commit()
+    engine.dispose()
+    return world
+
+
+@asynccontextmanager
+async def unit_of(
+    database: Database, *, tenant: UUID | None = None, system: str | None = None
+) -> AsyncIterator[UnitOfWork]:
+    """Yield a unit of work that has begun, and is rolled back in the end."""
+    async with AsyncSession(database.engine, expire_on_commit=False) as session:
+        await session.connection()
+        yield UnitOfWork(session, tenant=tenant, system=system)
+
+
+async def stored(unit: UnitOfWork) -> Snapshot:
+    """Return all that is stored, as a system unit in the transaction of *unit* reads it."""
+    connection = await unit.session.connection()
+    async with AsyncSession(connection) as session:
+        system = UnitOfWork(session, system="compare all tables")
+        return await (await system.session.connection()).run_sync(snapshot)
+
+
+def foreign_changes(world: World, before: Snapshot, after: Snapshot) -> list[str]:
+    """Return which foreign rows differ, and which rows are new."""
+    own = {(name, _stored_key(row)) for name, row in world.beta.items()}
+    keys = {(name, key) for name in before for key in {**before[name], **after[name]}}
+    return sorted(
+        f"{name} {key}"
+        for name, key in keys - own
+        if before[name].get(key) != after[name].get(key)
+    )
+
+
+def _stored_key(row: Base) -> tuple[Any, ...]:
+    key = key_of(row)
+    return key if isinstance(key, tuple) else (key,)
+
+
+def leaks(world: World, value: object) -> list[str]:
+    """Return the marks of foreign rows that *value* shows."""
+    text = shown(value)
+    return sorted(mark for mark in world.marks if mark in text)
+
+
+def shown(value: object) -> str:
+    """Return all that a result lets its reader see."""
+    return "\n".join(_shown(value, set()))
+
+
+def _shown(value: object, seen: set[int]) -> Iterable[str]:
+    if isinstance(value, Base):
+        if id(value) not in seen:
+            seen.add(id(value))
+            loaded = {k: v for k, v in inspect(value).dict.items() if k != "_sa_instance_state"}
+            yield from _shown(loaded, seen)
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=repr):
+            yield from _shown(key, seen)
+            yield from _shown(value[key], seen)
+    elif isinstance(value, Row | tuple | list | set | frozenset):
+        for item in value:
+            yield from _shown(item, seen)
+    elif is_dataclass(value):
+        yield from _shown({f.name: getattr(value, f.name) for f in fields(value)}, seen)
+    else:
+        yield str(value)
+
+
+def _uuids(row: Base) -> set[UUID]:
+    values = [getattr(row, attribute_of(c), None) for c in table_of(type(row)).columns]
+    return {value for value in values if isinstance(value, UUID)}
