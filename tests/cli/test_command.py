@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -99,7 +100,11 @@ def test_refuses_a_database_in_memory() -> None:
 
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only the errors of agentdb become a sentence; a bug keeps its traceback."""
-    monkeypatch.setattr("agentdb.migrate.current", lambda _: 1 / 0)
+
+    def defect(_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("agentdb.migrate.current", defect)
 
     with pytest.raises(ZeroDivisionError):
         agentdb("current", url=f"sqlite:///{tmp_path}/a.db")

@@ -153,12 +153,12 @@ def test_a_terminal_sees_the_progress_of_a_long_file(tmp_path: Path) -> None:
     stream = write_stream(tmp_path / "long.ndjson", frames)
     database = f"sqlite:///{tmp_path}/a.db"
     agentdb("upgrade", url=database)
-    command = [sys.executable, "-m", "agentdb", "ingest", stream, *DESTINATION, "--create"]
+    command = [sys.executable, "-m", "agentdb", "--url", database, "ingest", str(stream)]
     ours, theirs = pty.openpty()
 
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         subprocess.run(
-            [*command, "--url", database],
+            [*command, *DESTINATION, "--create"],
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=theirs,

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from agentdb.engines import make_sync_engine
+from agentdb.errors import SchemaVersionError
 from agentdb.settings import Settings
 from tests.contract import schema_facts as facts
 from tests.databases import VERSIONS, alembic_config, downgrade, upgrade
@@ -121,7 +122,7 @@ def test_a_failed_revision_leaves_the_database_as_it_was(engine: Engine) -> None
         upgrade(connection, REVISIONS[0])
         before = schema_of(connection)
         connection.exec_driver_sql("CREATE TABLE containers (id integer)")
-    with pytest.raises(Exception, match="already exists"), engine.begin() as connection:
+    with pytest.raises(SchemaVersionError), engine.begin() as connection:
         upgrade(connection)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE containers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ async def store_file(
 
 
 @contextmanager
-def _progress(path: Path) -> Iterator[Callable[[int], object]]:
+def _progress(path: Path) -> Generator[Callable[[int], object]]:
     """Show how far a long file is stored, if somebody sits before the terminal."""
     console = Console(stderr=True)
     size = path.stat().st_size
