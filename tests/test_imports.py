@@ -79,7 +79,7 @@ def test_imports_are_absolute(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_nobody_imports_the_command_line(module: Path) -> None:
-    """Whatever the command does, a program can do without it; `python -m agentdb` is the command."""
+    """Whatever the command does, a program can do without it."""
     commands = {name for name in imports_of(module) if f"{name}.".startswith("agentdb.cli.")}
     is_command = f"{name_of(module)}.".startswith(("agentdb.cli.", "agentdb.__main__."))
 

@@ -64,7 +64,7 @@ class Scratch(Base):
     boolean: Mapped[bool | None] = mapped_column(Boolean())
     uuid: Mapped[UUID | None] = mapped_column(Uuid())
     drawn: Mapped[UUID | None] = mapped_column(Uuid(), insert_default=uuid_pk)
-    binary: Mapped[bytes | None] = mapped_column(LargeBinary())
+    blob: Mapped[bytes | None] = mapped_column(LargeBinary())
     instant: Mapped[datetime | None] = mapped_column(UTCDateTime())
     day: Mapped[date | None] = mapped_column(Date())
     jsonb: Mapped[Any] = mapped_column(JSONBCompat(), nullable=True)

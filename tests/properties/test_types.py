@@ -132,7 +132,7 @@ def test_integers_keep_their_width(both: Both, column: str, value: int) -> None:
 @given(value=st.binary(max_size=300))
 def test_bytes_come_back_as_they_were(both: Both, value: bytes) -> None:
     """Zero bytes and bytes that are no text are kept."""
-    assert same(value, both.outcome("binary", value).value)
+    assert same(value, both.outcome("blob", value).value)
 
 
 @given(value=st.uuids(allow_nil=True))

@@ -97,7 +97,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "row_id": integers,
     "boolean": st.booleans(),
     "uuid": st.uuids(),
-    "binary": st.binary(max_size=40),
+    "blob": st.binary(max_size=40),
     "instant": instants | folds | st.datetimes(),
     "day": st.dates() | st.datetimes(),
     "jsonb": documents | spoiled,

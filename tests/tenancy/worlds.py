@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,6 @@ from agentdb.unit_of_work import UnitOfWork
 from tests.rows import (
     Rows,
     Snapshot,
-    attribute_of,
     key_of,
     row_of,
     rows_of,
@@ -56,12 +56,11 @@ class World:
         """All rows that beta must not see."""
         return [*self.alpha.values(), *self.unowned.values(), *self.shared.values()]
 
-    @property
+    @cached_property
     def marks(self) -> frozenset[str]:
         """Texts that show a foreign row: its label, and the UUIDs that stand in it."""
-        own = {str(value) for row in self.beta.values() for value in _uuids(row)}
-        named = {str(value) for row in self.foreign for value in _uuids(row)}
-        return frozenset(named - own | {ALPHA, "free", "both"})
+        named = _uuids(self.foreign) - _uuids(self.beta.values())
+        return frozenset(named | {ALPHA, "free", "both"})
 
 
 def build(url: str, *, alone: bool) -> World:
@@ -146,6 +145,6 @@ def _shown(value: object, seen: set[int]) -> Iterable[str]:
         yield str(value)
 
 
-def _uuids(row: Base) -> set[UUID]:
-    values = [getattr(row, attribute_of(c), None) for c in table_of(type(row)).columns]
-    return {value for value in values if isinstance(value, UUID)}
+def _uuids(rows: Iterable[Base]) -> set[str]:
+    values = [value for row in rows for value in inspect(row).dict.values()]
+    return {str(value) for value in values if isinstance(value, UUID)}

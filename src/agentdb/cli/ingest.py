@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
-from agentdb.cli.ndjson import read_batches
+from agentdb.cli.ndjson import find_bad_line, read_batches
 from agentdb.cli.tenants import find_tenant
 from agentdb.database import Database
+from agentdb.errors import InvalidValueError
 from agentdb.unit_of_work import UnitOfWork
 
 LONG = 1024 * 1024
@@ -49,32 +51,31 @@ async def ingest(url: str, files: Sequence[Path], destination: Destination) -> N
     """Store each file in a unit of work of its own, and tell what became of its frames."""
     async with Database(url) as database:
         for path in files:
-
-            async def store(uow: UnitOfWork, path: Path = path) -> Stored:
-                with _progress(path) as advance:
-                    return await store_file(uow, path, destination, advance)
-
+            work = partial(store_file, path=path, destination=destination)
             # A system unit, as the tenant may have to be made with the rest, or not at all.
-            stored = await database.run(store, reason=f"ingest {path.name}")
+            stored = await database.run(work, reason=f"ingest {path.name}")
             click.echo(f"{path}: {stored.new} frames stored, {stored.skipped} skipped")
 
 
-async def store_file(
-    uow: UnitOfWork, path: Path, destination: Destination, advance: Callable[[int], object]
-) -> Stored:
+async def store_file(uow: UnitOfWork, *, path: Path, destination: Destination) -> Stored:
     """Store the frames of a file; those that are recorded already are skipped."""
     tenant = await find_tenant(uow, destination.tenant, create=destination.create)
     conversation, _ = await uow.agent_conversations.get_or_create(
         destination.conversation, destination.agent_entrypoint, tenant_id=tenant
     )
     stored = Stored()
-    for batch in read_batches(path, advance):
-        recorded = await uow.conversation_ledger_events.append(
-            conversation.id, batch, tenant_id=tenant
-        )
-        new = sum(frame.inserted for frame in recorded)
-        stored.new += new
-        stored.skipped += len(recorded) - new
+    with _progress(path) as advance:
+        for batch in read_batches(path, advance):
+            try:
+                recorded = await uow.conversation_ledger_events.append(
+                    conversation.id, batch.frames, tenant_id=tenant
+                )
+            except InvalidValueError:
+                find_bad_line(path, batch)
+                raise
+            new = sum(frame.inserted for frame in recorded)
+            stored.new += new
+            stored.skipped += len(recorded) - new
     return stored
 
 

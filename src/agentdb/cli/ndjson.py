@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,33 @@ class BadLineError(click.ClickException):
         super().__init__(f"{path}:{line}: {reason}")
 
 
-def read_batches(path: Path, advance: Callable[[int], object]) -> Iterator[list[dict[str, Any]]]:
+@dataclass(slots=True)
+class Batch:
+    """Frames that are appended together.
+
+    Attributes:
+        frames: The frames.
+        lines: The line of each, from 1.
+        size: Bytes of the lines.
+    """
+
+    frames: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    lines: list[int] = field(default_factory=list[int])
+    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more should be added."""
+        return len(self.frames) >= MAX_FRAMES or self.size >= MAX_BYTES
+
+    def add(self, number: int, line: bytes, frame: dict[str, Any]) -> None:
+        """Add the frame of a line."""
+        self.frames.append(frame)
+        self.lines.append(number)
+        self.size += len(line)
+
+
+def read_batches(path: Path, advance: Callable[[int], object]) -> Iterator[Batch]:
     """Yield the frames of a file in batches, so that a long one never fills the memory.
 
     Args:
@@ -39,26 +66,41 @@ def read_batches(path: Path, advance: Callable[[int], object]) -> Iterator[list[
         advance: Told the bytes of each line, for a progress bar.
 
     Raises:
-        BadLineError: A line is no frame, or its event id does not increase within its stream.
+        BadLineError: A line is no JSON, or its event id does not increase within its stream.
         FileError: The file cannot be read.
     """
-    batch: list[dict[str, Any]] = []
+    batch = Batch()
     last: dict[str, int] = {}
-    size = 0
     for number, line in enumerate(_lines(path), start=1):
         advance(len(line))
         if not line.strip():
             continue
         try:
-            batch.append(_frame(line, last))
+            frame = _json(line)
+            _check_order(frame, last)
         except ValueError as error:
             raise BadLineError(path, number, str(error)) from error
-        size += len(line)
-        if len(batch) == MAX_FRAMES or size >= MAX_BYTES:
+        batch.add(number, line, frame)
+        if batch.is_full:
             yield batch
-            batch, size = [], 0
-    if batch:
+            batch = Batch()
+    if batch.frames:
         yield batch
+
+
+def find_bad_line(path: Path, batch: Batch) -> None:
+    """Raise the error of the first frame of *batch* that the ledger refuses.
+
+    The ledger knows no lines, so its refusal of a batch is repeated here frame by frame.
+
+    Raises:
+        BadLineError: There is such a frame.
+    """
+    for number, frame in zip(batch.lines, batch.frames, strict=True):
+        try:
+            encode_batch(_EVENTS, read_frames([frame]), postgresql=True)
+        except InvalidValueError as error:
+            raise BadLineError(path, number, str(error).removeprefix("frame 1: ")) from error
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -69,22 +111,20 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-def _frame(line: bytes, last: dict[str, int]) -> dict[str, Any]:
-    """Return the frame of a line.
+def _check_order(frame: Any, last: dict[str, int]) -> None:
+    """Refuse an event id that does not increase, in a file as the ledger does in a batch.
 
-    The ledger would refuse what is refused here too, but would not know the line; and it sees one
-    batch, where *last* holds the newest event id of each stream of the file.
+    Args:
+        frame: What may be a frame.
+        last: The newest event id of each stream of the file.
     """
-    frame = _json(line)
-    try:
-        encode_batch(_EVENTS, read_frames([frame]), postgresql=True)
-    except InvalidValueError as error:
-        raise ValueError(str(error).removeprefix("frame 1: ")) from error
-    stream, event = frame["stream_id"], frame["event_id"]
-    if event <= last.get(stream, event - 1):
-        raise ValueError("event_id must increase within its stream")
-    last[stream] = event
-    return frame
+    match frame:
+        case {"stream_id": str(stream), "event_id": int(event)}:
+            if event <= last.get(stream, event - 1):
+                raise ValueError("event_id must increase within its stream")
+            last[stream] = event
+        case _:
+            pass  # no frame, which the ledger tells
 
 
 def _json(line: bytes) -> dict[str, Any]:

@@ -202,11 +202,11 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **batch,
         }
         append = self._append if self.unit.is_postgresql else self._append_embedded
-        async with self.unit.savepoint():
+        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
+        rows = await append(parameters, now)
+        if not rows:
+            await open_segment(self.unit, conversation, tenant)
             rows = await append(parameters, now)
-            if not rows:
-                await open_segment(self.unit, conversation, tenant)
-                rows = await append(parameters, now)
         await self.unit.refresh(AgentConversation, conversation)
         return sorted(rows, key=lambda row: row.position)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NoReturn, cast
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
-from agentdb.types.json import check_json, dump_json
+from agentdb.types.json import JsonText, check_json, dump_json
 
 INLINE_LIMIT = 1024 * 1024
 """Bytes of compact JSON that a row holds by default; PostgreSQL compresses and moves values above
@@ -66,6 +66,7 @@ def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dic
     for field, kind in _REQUIRED.items():
         if type(frame.get(field)) is not kind:
             _refuse(number, f"{field} is required, as {_NAMES[kind]}")
+    payload = _payload(frame, number, inline_limit)
     return {
         "schema_version": frame["schema"],
         "kind": frame["kind"],
@@ -74,8 +75,8 @@ def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dic
         "server_timestamp": _instant(frame["server_timestamp"], number),
         "workflow_run_id": _within(frame, "workflow", "workflow_run_id"),
         "tool_call_id": frame.get("tool_call_id") or _within(frame, "tool", "tool_call_id"),
-        "payload_size_bytes": _size(frame, number, inline_limit),
-        "payload_json": frame,
+        "payload_size_bytes": len(payload.encode()),
+        "payload_json": payload,
         **{name: frame.get(name) for name in _COPIED},
     }
 
@@ -105,10 +106,11 @@ def _within(frame: Mapping[str, Any], outer: str, name: str) -> Any:
     return cast("dict[str, Any]", inner).get(name) if isinstance(inner, dict) else None
 
 
-def _size(frame: Mapping[str, Any], number: int, inline_limit: int) -> int:
+def _payload(frame: Mapping[str, Any], number: int, inline_limit: int) -> JsonText:
     check_json(frame, _NOWHERE)
-    size = len(dump_json(frame).encode())
+    text = JsonText(dump_json(frame))
+    size = len(text.encode())
     if size > inline_limit:
         message = f"frame {number}: {size} bytes, more than {inline_limit} need an object store"
         raise ValueTooLongError(message, limit=inline_limit)
-    return size
+    return text

@@ -145,8 +145,8 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         if not rows:
             return []
         parameters = {"conversation": conversation, "tenant": tenant, **batch}
-        async with self.unit.savepoint():
-            return await self._record(parameters, rows, now)
+        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
+        return await self._record(parameters, rows, now)
 
     async def _record(
         self, parameters: dict[str, Any], rows: Sequence[Mapping[str, Any]], now: datetime | None

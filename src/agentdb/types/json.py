@@ -37,6 +37,12 @@ MAX_JSON_INTEGER_BITS = 4096
 _STRING_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.]*e\+\d+')
 
 
+class JsonText(str):
+    """JSON that was checked and written out already; a column takes it as it is."""
+
+    __slots__ = ()
+
+
 def check_json(value: object, place: dict[str, str | None]) -> None:
     """Refuse what JSON, PostgreSQL or the round trip cannot keep."""
     todo: list[tuple[object, int]] = [(value, 1)]
@@ -127,6 +133,8 @@ class JSONCompat(StrictType[Any]):
 
     @override
     def check(self, value: object) -> str:
+        if isinstance(value, JsonText):
+            return value
         check_json(value, self.place)
         text = dump_json(value)
         if len(text) > MAX_JSON_BYTES or len(text.encode()) > MAX_JSON_BYTES:
