@@ -2,11 +2,12 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
 
 # The suite gives the same verdict every time; `HYPOTHESIS_PROFILE=hunt` looks for new examples.
-settings.register_profile("suite", derandomize=True, deadline=None, max_examples=60)
-settings.register_profile("hunt", deadline=None, max_examples=3000)
+common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", common, derandomize=True, max_examples=20)
+settings.register_profile("hunt", common, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))

@@ -18,10 +18,11 @@ from sqlalchemy import URL, String, column, select, table
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from agentdb.driver_errors import READ_ONLY_OPTION, orm_errors
+from agentdb.driver_errors import READ_ONLY_OPTION, may_pass, orm_errors
 from agentdb.engines import TENANT_OPTION, make_async_engine
 from agentdb.errors import (
     CommitUnknownError,
+    ConfigurationError,
     SchemaVersionError,
     TransientError,
     UnavailableError,
@@ -80,6 +81,8 @@ class Database:
         self.settings = settings or Settings()
         self._clock = clock
         self._engine = make_async_engine(self.url, self.settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         _databases.add(self)
 
     @classmethod
@@ -168,18 +171,37 @@ class Database:
             try:
                 async with self._unit(tenant=tenant, system=reason) as unit:
                     return await work(unit)
-            except (TransientError, UnavailableError):
-                if attempt == TRIES or time.monotonic() - started > PATIENCE:
+            except (TransientError, UnavailableError) as error:
+                lasts = isinstance(error, UnavailableError) and not may_pass(error)
+                if lasts or attempt == TRIES or time.monotonic() - started > PATIENCE:
                     raise
-            except CommitUnknownError:
+            except CommitUnknownError as unknown:
                 if settle is None:
                     raise
-                async with self._unit(tenant=tenant, system=reason) as unit:
-                    settled = await settle(unit)
+                settled = await self._settle(settle, unknown, tenant, reason)
                 if settled is not None:
                     return settled
-            await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 -- jitter
+                if attempt == TRIES:
+                    raise
+            await _pause(attempt)
         raise AssertionError  # the last attempt returned or raised
+
+    async def _settle(
+        self,
+        settle: Callable[[UnitOfWork], Awaitable[T | None]],
+        unknown: CommitUnknownError,
+        tenant: UUID | None,
+        reason: str | None,
+    ) -> T | None:
+        """Ask what a COMMIT did; without an answer it stays unknown, and must not be repeated."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                async with self._unit(tenant=tenant, system=reason) as unit:
+                    return await settle(unit)
+            except (TransientError, UnavailableError, CommitUnknownError):
+                if attempt < TRIES:
+                    await _pause(attempt)
+        raise unknown
 
     async def upgrade(self, revision: str = "head") -> None:
         """Bring the schema up to *revision*; does nothing when it is there already.
@@ -210,7 +232,7 @@ class Database:
 
     async def _revision(self) -> str | None:
         query = select(column("version_num", String)).select_from(table(VERSION_TABLE))
-        async with self._connected() as session:
+        async with self._connected(read_only=True) as session:
             try:
                 return (await session.execute(query)).scalar_one_or_none()
             except SchemaVersionError:
@@ -229,6 +251,8 @@ class Database:
             yield unit
             with orm_errors():
                 await session.flush()
+            # A cancellation that is already waiting is heard before COMMIT, not after it.
+            await asyncio.sleep(0)
             await _to_the_end(_commit(session))
 
     @asynccontextmanager
@@ -246,19 +270,34 @@ class Database:
 
     async def _connect(self, options: dict[str, Any]) -> AsyncSession:
         """Begin a transaction; a pooled connection that turns out broken is replaced once."""
+        await self._follow_loop()
         for last in (False, True):
             session = AsyncSession(self._engine, expire_on_commit=False)
             try:
                 await session.connection(execution_options=options)
             except PoolTimeoutError as error:
                 raise UnavailableError("no connection became free in time") from error
-            except UnavailableError:
-                await session.close()
-                if last:
+            except UnavailableError as error:
+                if last or not error.lost:
                     raise
             else:
                 return session
         raise AssertionError  # the last try returned or raised
+
+    async def _follow_loop(self) -> None:
+        """Leave the connections of an event loop that has ended; refuse a second that runs."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and self._loop.is_running() and self._pid == os.getpid():
+            raise ConfigurationError("a Database serves one event loop: make one for each")
+        known, self._loop, self._pid = self._loop, loop, os.getpid()
+        if known is not None and not is_memory(self.url):
+            await self._engine.dispose()
+
+
+async def _pause(attempt: int) -> None:
+    await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 -- jitter
 
 
 async def _commit(session: AsyncSession) -> None:

@@ -55,9 +55,20 @@ def _on_error(context: ExceptionContext) -> BaseException | None:
     if not isinstance(error, Exception) or isinstance(error, AgentDBError):
         return None
     translated = _from_sqlite(error, context) or _from_psycopg(error, context)
+    if isinstance(translated, UnavailableError):
+        translated.lost = context.is_disconnect
     if translated is not None:
         _scrub(error, translated)
     return translated
+
+
+def may_pass(error: UnavailableError) -> bool:
+    """Whether another try may find the database there.
+
+    A full disk, a file that cannot be opened and a refused log-in stay as they are.
+    """
+    code = code_of(error.__cause__) if error.__cause__ is not None else None
+    return error.lost or code is None or code == "53300" or code.startswith(("08", "57P"))
 
 
 def _scrub(error: Exception, translated: AgentDBError) -> None:
@@ -162,7 +173,13 @@ def _read_only(report: _Report) -> AgentDBError:
         return PermissionDeniedError("a unit of work of `read` writes nothing")
     # A standby behind a load balancer: this connection will never be able to write.
     report.context.is_disconnect = True
-    return UnavailableError("the server only reads [25006]")
+    return UnavailableError(f"the server only reads [{report.state}]")
+
+
+def _unsupported(report: _Report) -> AgentDBError:
+    # To BEGIN … READ WRITE a standby answers that it cannot.
+    is_begin = (report.context.statement or "").startswith("BEGIN")
+    return _read_only(report) if is_begin else _other(report)
 
 
 _BY_STATE: dict[str, Callable[[_Report], AgentDBError]] = {
@@ -173,7 +190,9 @@ _BY_STATE: dict[str, Callable[[_Report], AgentDBError]] = {
     "23503": lambda r: _foreign_key(r.context, r.constraint),
     "23505": lambda r: DuplicateError(f"{r.constraint} is taken", constraint=r.constraint),
     "23514": lambda r: _check(r.context, r.constraint),
+    "0A000": _unsupported,
     "25006": _read_only,
+    "25P02": lambda _: AgentDBError("an earlier statement of the unit of work failed [25P02]"),
     "3D000": lambda _: UnavailableError("the database does not exist [3D000]"),
     "3F000": lambda _: SchemaVersionError(_BEHIND),
     "40001": _transient,

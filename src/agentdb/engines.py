@@ -8,13 +8,15 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
-from agentdb.errors import ConfigurationError, ForkedEngineError
+from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
+from agentdb.poolers import spare_prepared_statements
 from agentdb.settings import Settings
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
@@ -92,8 +94,10 @@ def require_configured(session: Session) -> None:
 def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
     translate_errors(engine)
     _guard_forks(engine)
+    _guard_commits(engine)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
+        _interrupt_cancelled(engine)
     elif own:
         _prepare_postgresql(engine, settings)
     _configured.add(engine)
@@ -124,6 +128,7 @@ def _connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
     }
     if settings.pooler == "pgbouncer":
         # A pooler in transaction mode hands the next transaction another server connection, which
@@ -146,13 +151,61 @@ def _guard_forks(engine: Engine) -> None:
             held.dbapi_connection = proxy.dbapi_connection = None
             raise DisconnectionError("the connection belongs to the parent process")
 
-    @event.listens_for(engine, "before_cursor_execute")
+    def is_foreign(connection: Connection) -> bool:
+        return not connection.invalidated and connection.info.get(_PID) != os.getpid()
+
+    @event.listens_for(engine, "rollback")
+    def abandon(connection: Connection) -> None:
+        # ROLLBACK on the shared stream would undo what the parent is doing.
+        if is_foreign(connection):
+            held: Any = connection.connection
+            held.dbapi_connection = None
+
     def refuse(connection: Connection, *_: object) -> None:
-        if connection.info.get(_PID) != os.getpid():
+        if is_foreign(connection):
+            abandon(connection)
             raise ForkedEngineError("the unit of work was begun in the parent process")
+
+    event.listen(engine, "before_cursor_execute", refuse)
+    event.listen(engine, "commit", refuse)
+
+
+def _guard_commits(engine: Engine) -> None:
+    """Refuse a COMMIT that would store nothing and say nothing.
+
+    After a failed statement PostgreSQL answers COMMIT by rolling back, and SQLite has rolled back
+    already if the disk was full: https://www.postgresql.org/docs/current/sql-commit.html,
+    https://www.sqlite.org/lang_transaction.html.
+    """
+
+    @event.listens_for(engine, "commit")
+    def refuse(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        if engine.dialect.name == "sqlite":
+            stands = driver.in_transaction
+        else:
+            stands = driver.info.transaction_status.name != "INERROR"
+        if not stands:
+            connection.connection.rollback()
+            raise AgentDBError("an earlier statement failed, so the unit of work was rolled back")
 
 
 # --- SQLite
+
+
+def _interrupt_cancelled(engine: Engine) -> None:
+    """Stop the statement of a cancelled task, which would go on in the thread of its connection."""
+
+    @event.listens_for(engine, "handle_error")
+    def interrupt(context: ExceptionContext) -> None:
+        connection = context.connection
+        if connection is None or isinstance(context.original_exception, Exception):
+            return
+        adapted: Any = connection.connection.dbapi_connection
+        if hasattr(adapted, "run_async"):
+            adapted.run_async(lambda driver: driver.interrupt())
+        if is_memory(engine.url):
+            context.is_disconnect = False  # the database is the connection
 
 
 def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
@@ -197,6 +250,8 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
     def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
         # BEGIN is sent below, together with the settings of the transaction.
         dbapi_connection.autocommit = True
+        if settings.pooler is None:
+            spare_prepared_statements(dbapi_connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -246,4 +301,10 @@ def _send(connection: Connection, script: str) -> None:
     async def execute(driver: Any) -> None:
         await driver.execute(script, prepare=False)
 
-    adapted.run_async(execute)
+    try:
+        adapted.run_async(execute)
+    except BaseException as error:  # noqa: BLE001 -- raised again
+        # What SQLAlchemy does where it sends BEGIN itself: translate, drop a broken connection with
+        # all that are older, and one whose task was cancelled.
+        held: Any = connection
+        held._handle_dbapi_exception(error, script, None, None, None)  # noqa: SLF001

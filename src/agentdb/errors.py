@@ -202,7 +202,15 @@ class CommitUnknownError(AgentDBError):
 
 
 class UnavailableError(AgentDBError):
-    """The database cannot be reached, has no connection left, or refuses to serve."""
+    """The database cannot be reached, has no connection left, or refuses to serve.
+
+    Attributes:
+        lost: Whether a connection broke that had been made; the pool has dropped it.
+    """
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class DeadlineError(AgentDBError):

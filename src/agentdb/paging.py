@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +75,7 @@ def _stable(value: object) -> str:
 def encode_cursor(bound_to: str, values: Sequence[object]) -> str:
     """Return the cursor of the row whose sort columns hold *values*."""
     body = json.dumps([_VERSION, [_plain(v) for v in values]], separators=(",", ":"))
-    return base64.urlsafe_b64encode(f"{_seal(bound_to, body)}{body}".encode()).decode().rstrip("=")
+    return _opaque(_seal(bound_to, body), body)
 
 
 def decode_cursor(bound_to: str, cursor: str, kinds: Sequence[type[Any]]) -> list[Any]:
@@ -94,14 +93,18 @@ def decode_cursor(bound_to: str, cursor: str, kinds: Sequence[type[Any]]) -> lis
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
         seal, body = text[:16], text[16:]
-        if seal != _seal(bound_to, body):
+        if seal != _seal(bound_to, body) or cursor != _opaque(seal, body):
             raise InvalidCursorError("the cursor belongs to another query")
         version, values = json.loads(body)
         if version != _VERSION or len(values) != len(kinds):
             raise InvalidCursorError("the cursor is of another version")
         return [_typed(v, kind) for v, kind in zip(values, kinds, strict=True)]
-    except (AttributeError, ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (AttributeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
         raise InvalidCursorError("the cursor is damaged") from error
+
+
+def _opaque(seal: str, body: str) -> str:
+    return base64.urlsafe_b64encode(f"{seal}{body}".encode()).decode().rstrip("=")
 
 
 def _seal(bound_to: str, body: str) -> str:

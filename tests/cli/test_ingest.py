@@ -100,20 +100,20 @@ BAD_LINES: dict[str, tuple[Any, str]] = {
     "nesting": (b"[" * 100_000, "nests too deep"),
     "digits": (b"9" * 5000, "a number has too many digits"),
     "missing field": ({"schema": "public_sse_v1"}, "kind is required, as text"),
-    "wrong type": (frame(True), "event_id is required, as an integer"),
-    "no instant": (frame(server_timestamp="soon"), "server_timestamp is no ISO 8601 instant"),
+    "wrong type": ({**frame(), "event_id": 2.5}, "event_id is required, as an integer"),
+    "no instant": (frame(2, server_timestamp="soon"), "server_timestamp is no ISO 8601 instant"),
     "no time zone": (
-        frame(server_timestamp="2026-03-02T09:30:00"),
+        frame(2, server_timestamp="2026-03-02T09:30:00"),
         "server_timestamp needs a time zone",
     ),
     "too long": (
-        frame(kind="x" * 65),
+        frame(2, kind="x" * 65),
         "conversation_ledger_events.kind: at most 64 characters",
     ),
     "too large": (frame(2**31), "conversation_ledger_events.event_id: exceeds 32 bits"),
-    "NUL": (frame(text="\0"), "JSON text may not contain NUL"),
-    "surrogate": (frame(text="\ud800"), "JSON text has a lone surrogate"),
-    "NaN": (frame(number=float("nan")), "JSON has no NaN or Infinity"),
+    "NUL": (frame(2, text="\0"), "JSON text may not contain NUL"),
+    "surrogate": (frame(2, text="\ud800"), "JSON text has a lone surrogate"),
+    "NaN": (frame(2, number=float("nan")), "JSON has no NaN or Infinity"),
     "repeated": (frame(1), "event_id must increase within its stream"),
 }
 

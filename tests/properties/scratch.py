@@ -161,10 +161,11 @@ def outcome(connection: Connection, column: str, value: Any, path: str) -> Outco
 
 def is_null(connection: Connection, column: str, value: Any, path: str) -> bool:
     """Whether *value* is stored as SQL NULL, as the database itself sees it."""
+    query = text(f"SELECT count(*) FROM scratch WHERE {column} IS NOT NULL")
     savepoint = connection.begin_nested()
-    with Session(connection, join_transaction_mode="create_savepoint") as session:
-        PATHS[path](session, column, value)
-        query = text(f"SELECT count(*) FROM scratch WHERE {column} IS NOT NULL")
-        found = session.connection().execute(query).scalar_one()
-    savepoint.rollback()
-    return found == 0
+    try:
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            PATHS[path](session, column, value)
+            return session.connection().execute(query).scalar_one() == 0
+    finally:
+        savepoint.rollback()

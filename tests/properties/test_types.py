@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 
@@ -22,15 +22,11 @@ from tests.properties.conftest import Both
 from tests.properties.scratch import PATHS, TABLE, Mood, is_null, same
 from tests.properties.values import VALUES, documents, folds, foreign, instants, spoiled
 
-# The databases are shared by the examples of a test; each example undoes what it wrote.
-shared = settings(suppress_health_check=[HealthCheck.too_slow])
-
 LIMITS = {"integer": 2**31, "big": 2**63, "row_id": 2**63}
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("column", sorted(VALUES))
-@shared
 @given(data=st.data())
 def test_a_value_has_one_outcome_everywhere(both: Both, column: str, data: st.DataObject) -> None:
     """Both databases, by ORM, Core and bulk, read back the same or raise the same of our errors."""
@@ -50,8 +46,7 @@ def test_none_is_null(both: Both, column: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("column", "limit"), [("string", 8), ("citext", 255), ("text", None), ("unbounded", None)]
 )
-@shared
-@given(value=st.text(st.characters(exclude_characters="\x00"), max_size=12))
+@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12))
 def test_text_comes_back_as_it_was(both: Both, column: str, limit: int | None, value: str) -> None:
     """Every character is kept, trailing spaces and case too, up to the length of the column."""
     found = both.outcome(column, value)
@@ -83,7 +78,6 @@ def test_nul_and_lone_surrogates_are_refused(
     assert InvalidValueError is both.outcome(column, before + bad).error
 
 
-@shared
 @given(
     value=st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=9),
     other=st.text(st.characters(codec="ascii", exclude_characters="\x00"), max_size=9),
@@ -101,7 +95,7 @@ def test_text_without_case_is_found_in_any_case(both: Both, value: str, other: s
         assert (value.lower() == other.lower()) == matched
 
 
-@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
+@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12))
 def test_a_choice_is_one_of_its_labels(both: Both, value: str) -> None:
     """A label is written as it stands; everything else is refused, other cases too."""
     assert "on" == both.outcome("choice", "on").value
@@ -141,7 +135,6 @@ def test_a_uuid_comes_back_as_it_was(both: Both, value: UUID) -> None:
     assert same(value, both.outcome("uuid", value).value)
 
 
-@shared
 @given(values=st.lists(st.uuids(), min_size=2, max_size=6, unique=True))
 def test_uuids_have_one_order(both: Both, values: list[UUID]) -> None:
     """Sorting by a UUID gives the same order on both databases, that of its bytes."""
@@ -162,7 +155,6 @@ def test_drawn_keys_are_in_order_of_creation(both: Both) -> None:
         assert [str(n) for n in range(20)] == found
 
 
-@shared
 @given(value=instants | folds)
 def test_an_instant_comes_back_in_utc(both: Both, value: datetime) -> None:
     """The same instant to the microsecond, from any zone; near the ends of time it is refused."""
@@ -178,7 +170,6 @@ def test_an_instant_comes_back_in_utc(both: Both, value: datetime) -> None:
         assert UTC is found.value.tzinfo
 
 
-@shared
 @given(
     values=st.lists(
         st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28), timezones=st.timezones()),
@@ -229,7 +220,6 @@ def test_a_boolean_comes_back_as_one(both: Both, value: bool) -> None:  # noqa: 
 
 
 @pytest.mark.parametrize("column", ["json", "jsonb"])
-@shared
 @given(value=documents)
 def test_json_comes_back_equal(both: Both, column: str, value: Any) -> None:
     """Large floats stay floats and large integers integers; text keeps every character."""
@@ -237,7 +227,6 @@ def test_json_comes_back_equal(both: Both, column: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("column", ["json", "jsonb"])
-@shared
 @given(value=spoiled)
 def test_what_is_no_json_is_refused(both: Both, column: str, value: Any) -> None:
     """NaN, NUL, lone surrogates, keys that are no text and objects of Python, at any depth."""
@@ -248,7 +237,7 @@ def test_what_is_no_json_is_refused(both: Both, column: str, value: Any) -> None
 
 
 @pytest.mark.parametrize("column", ["json", "jsonb"])
-@given(depth=st.integers(190, 210) | st.integers(900, 1100) | st.just(20_000))
+@pytest.mark.parametrize("depth", [1, 199, 200, 201, 990, 1010, 20_000])
 def test_json_nests_to_200_levels(both: Both, column: str, depth: int) -> None:
     """Deeper documents are refused before any encoder or parser gives up."""
     value: Any = 1

@@ -82,7 +82,7 @@ spoiled = st.one_of(
     no_json,
     no_json.map(lambda bad: [1, bad]),
     no_json.map(lambda bad: {"a": [{"b": bad}]}),
-    st.sampled_from([{"\x00": 1}, {"a": {"\udc00": 1}}, {1: 2}, {None: 1}, {True: 1}, {(1,): 1}, {Word.ON: 1}]),
+    st.sampled_from([{"\x00": 1}, {"a": {"\udc00": 1}}, {1: 2}, {None: 1}, {True: 1}, {(1,): 1}]),
 )
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

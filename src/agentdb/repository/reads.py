@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from sqlalchemy import ColumnElement, ScalarResult, Select, and_, func, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from agentdb.driver_errors import orm_errors
 from agentdb.errors import InvalidValueError, MultipleRowsError, NotFoundError
 from agentdb.orm import Base
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
@@ -218,10 +219,22 @@ class Reads(Generic[M, K]):
             return None
         return await self.find(column == value, include_deleted=include_deleted)
 
-    async def _newest(self, *where: ColumnElement[bool], after: str | None, limit: int) -> Page[M]:
+    async def _newest(
+        self,
+        *where: ColumnElement[bool],
+        after: str | None,
+        limit: int,
+        include_deleted: bool = False,
+    ) -> Page[M]:
         """Return a page of the newest rows that meet the conditions."""
         column: InstrumentedAttribute[Any] = getattr(self.model, self.newest)
-        return await self.page(*where, order=[column.desc()], after=after, limit=limit)
+        return await self.page(
+            *where,
+            order=[column.desc()],
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
+        )
 
     def _seal(
         self, where: Sequence[ColumnElement[bool]], sort: Order, *, include_deleted: bool
@@ -237,8 +250,13 @@ class Reads(Generic[M, K]):
         return [] if include_deleted or deleted is None else [deleted.is_(None)]
 
     async def _entities(self, query: Select[M]) -> ScalarResult[M]:
+        session = self.unit.session
         # A verb that writes by Core does not tell the identity map: what is read here is current.
-        return await self.unit.session.scalars(query, execution_options={"populate_existing": True})
+        # Changes that a host has not flushed yet would be overwritten.
+        with orm_errors():
+            if not session.autoflush:
+                await session.flush()
+            return await session.scalars(query, execution_options={"populate_existing": True})
 
     def _key_columns(self) -> list[InstrumentedAttribute[Any]]:
         mapper = inspect(self.model)

@@ -15,10 +15,20 @@ class StorageBucketRepository(Repository[StorageBucket, UUID]):
     model = StorageBucket
 
     async def for_tenant(
-        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        tenant_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[StorageBucket]:
         """Return a page of the tenant's buckets, newest first."""
-        return await self._newest(StorageBucket.tenant_id == tenant_id, after=after, limit=limit)
+        return await self._newest(
+            StorageBucket.tenant_id == tenant_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
+        )
 
 
 class StorageObjectRepository(Repository[StorageObject, UUID]):
@@ -27,29 +37,65 @@ class StorageObjectRepository(Repository[StorageObject, UUID]):
     model = StorageObject
 
     async def for_tenant(
-        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        tenant_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[StorageObject]:
         """Return a page of the tenant's objects, newest first."""
-        return await self._newest(StorageObject.tenant_id == tenant_id, after=after, limit=limit)
+        return await self._newest(
+            StorageObject.tenant_id == tenant_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
+        )
 
     async def for_bucket(
-        self, bucket_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        bucket_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[StorageObject]:
         """Return a page of the bucket's objects, newest first."""
-        return await self._newest(StorageObject.bucket_id == bucket_id, after=after, limit=limit)
+        return await self._newest(
+            StorageObject.bucket_id == bucket_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
+        )
 
     async def for_created_by_user(
-        self, created_by_user_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        created_by_user_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[StorageObject]:
         """Return a page of the objects that the user made, newest first."""
         return await self._newest(
-            StorageObject.created_by_user_id == created_by_user_id, after=after, limit=limit
+            StorageObject.created_by_user_id == created_by_user_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
         )
 
     async def for_conversation(
-        self, conversation_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        conversation_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[StorageObject]:
         """Return a page of the conversation's objects, newest first."""
         return await self._newest(
-            StorageObject.conversation_id == conversation_id, after=after, limit=limit
+            StorageObject.conversation_id == conversation_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,10 +12,14 @@ from sqlalchemy import LargeBinary as _LargeBinary
 from sqlalchemy import Uuid as _Uuid
 from sqlalchemy.engine import Dialect
 from typing_extensions import override
-from uuid_utils.compat import uuid7
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.types.base import StrictType
+
+if sys.version_info >= (3, 14):
+    from uuid import uuid7
+else:
+    from uuid_utils.compat import uuid7
 
 E = TypeVar("E", bound=StrEnum)
 

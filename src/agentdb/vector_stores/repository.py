@@ -14,22 +14,42 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
 
     model = VectorStore
 
-    async def by_openai_id(self, openai_id: str) -> VectorStore | None:
+    async def by_openai_id(
+        self, openai_id: str, *, include_deleted: bool = False
+    ) -> VectorStore | None:
         """Return the store with the provider's id, if any."""
-        return await self._by(VectorStore.openai_id, openai_id)
+        return await self._by(VectorStore.openai_id, openai_id, include_deleted=include_deleted)
 
     async def for_tenant(
-        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        tenant_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[VectorStore]:
         """Return a page of the tenant's stores, newest first."""
-        return await self._newest(VectorStore.tenant_id == tenant_id, after=after, limit=limit)
+        return await self._newest(
+            VectorStore.tenant_id == tenant_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
+        )
 
     async def for_owner_user(
-        self, owner_user_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        owner_user_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[VectorStore]:
         """Return a page of the stores that the user owns, newest first."""
         return await self._newest(
-            VectorStore.owner_user_id == owner_user_id, after=after, limit=limit
+            VectorStore.owner_user_id == owner_user_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
         )
 
 
@@ -39,11 +59,19 @@ class VectorStoreFileRepository(Repository[VectorStoreFile, UUID]):
     model = VectorStoreFile
 
     async def for_vector_store(
-        self, vector_store_id: UUID, *, after: str | None = None, limit: int = 50
+        self,
+        vector_store_id: UUID,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[VectorStoreFile]:
         """Return a page of the store's files, newest first."""
         return await self._newest(
-            VectorStoreFile.vector_store_id == vector_store_id, after=after, limit=limit
+            VectorStoreFile.vector_store_id == vector_store_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
         )
 
 

@@ -14,11 +14,19 @@ class WorkflowRunRepository(Repository[WorkflowRun, str]):
     newest = "started_at"
 
     async def for_conversation(
-        self, conversation_id: str, *, after: str | None = None, limit: int = 50
+        self,
+        conversation_id: str,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        include_deleted: bool = False,
     ) -> Page[WorkflowRun]:
         """Return a page of the runs of the conversation with this stored key, newest first."""
         return await self._newest(
-            WorkflowRun.conversation_id == conversation_id, after=after, limit=limit
+            WorkflowRun.conversation_id == conversation_id,
+            after=after,
+            limit=limit,
+            include_deleted=include_deleted,
         )
 
 

@@ -1,0 +1,85 @@
+"""What is checked: `nox` runs all of it, `nox -l` lists it."""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHON = PYTHONS[0]
+CODE = ["src", "tests", "migrations", "benchmarks", "examples", "noxfile.py"]
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on both databases; arguments go to pytest."""
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session(python=PYTHON)
+def coverage(session: nox.Session) -> None:
+    """Measure the branch coverage of the tests, in one process."""
+    session.install(".[test]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest")
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff")
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Check the types, with both checkers strict."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install("-e", ".[docs]")
+    site = Path(session.create_tmp()) / "site"
+    session.run(
+        "mkdocs", "build", "--strict", "--site-dir", str(site), env={"NO_MKDOCS_2_WARNING": "1"}
+    )
+
+
+@nox.session(python=PYTHON)
+def migrations(session: nox.Session) -> None:
+    """Go up, down and up again, by the command on SQLite and by the tests on both databases."""
+    session.install(".[test]")
+    url = f"sqlite:///{Path(session.create_tmp()) / 'migrations.db'}"
+    for step in (["upgrade"], ["downgrade", "base"], ["upgrade"], ["check"]):
+        session.run("agentdb", "--url", url, *step)
+    session.run(
+        "python", "-m", "pytest", "tests/migrations", "tests/test_migrate.py", "tests/contract"
+    )
+
+
+@nox.session(python=PYTHON)
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel, and use the wheel where nothing else is installed."""
+    session.install("build")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    session.install("--force-reinstall", str(wheel))
+    # Away from the checkout, whose files would hide that the wheel lacks some.
+    session.chdir(session.create_tmp())
+    url = "sqlite:///package.db"
+    Path("package.db").unlink(missing_ok=True)
+    for step in (["upgrade"], ["check"], ["demo"]):
+        session.run("agentdb", "--url", url, *step)

@@ -1,0 +1,25 @@
+"""What a test sees of the traffic between agentdb and its database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@contextmanager
+def statements(engine: AsyncEngine) -> Iterator[list[str]]:
+    """Yield a list that fills with the statements sent inside the block; savepoints are none."""
+    sent: list[str] = []
+
+    def remember(*arguments: Any) -> None:
+        sent.append(" ".join(str(arguments[2]).split()))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", remember)
+    try:
+        yield sent
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", remember)
