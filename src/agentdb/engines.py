@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -48,6 +49,8 @@ def make_async_engine(url: str | URL, settings: Settings) -> AsyncEngine:
 def make_sync_engine(url: str | URL, settings: Settings) -> Engine:
     """Return an engine for one migration: a connection that is closed after use."""
     target = sync_url(url)
+    # Nothing runs often enough in a migration to be prepared, and a pooler could not bear it.
+    settings = replace(settings, pooler="pgbouncer")
     arguments = {"connect_args": _connect_arguments(target, settings), "poolclass": NullPool}
     try:
         engine = create_engine(target, hide_parameters=True, **arguments)

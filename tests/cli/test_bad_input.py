@@ -1,6 +1,7 @@
 """Databases that cannot be used: one clear sentence, nothing half-written, no password."""
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def test_urls_that_lead_nowhere(command: Command, url: str, reason: str, tmp_pat
 
     assert reason == sentence(result)
     assert PASSWORD not in result.output
+
+
+@pytest.mark.agentdb_only("postgres")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_log_in_that_the_server_refuses(
+    command: Command, agentdb_empty_url: str, tmp_path: Path
+) -> None:
+    """A password that was tried in vain is printed nowhere, the role neither."""
+    url = make_url(agentdb_empty_url).set(username="somebody", password=PASSWORD)
+
+    result = command(url.render_as_string(hide_password=False), tmp_path)
+
+    assert sentence(result).startswith("the database ")
+    assert PASSWORD not in result.output
+    assert "somebody" not in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_missing_driver(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not installed is named."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    assert sentence(command(NOWHERE, tmp_path)) == "the driver for postgresql is not installed"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

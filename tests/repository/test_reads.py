@@ -7,7 +7,7 @@ from uuid import uuid4
 import aiosqlite
 import psycopg
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agentdb import Database, UnitOfWork
@@ -22,7 +22,6 @@ from agentdb.models import (
     ActivityEvent,
     AgentContainer,
     BillingPlan,
-    Container,
     PlanFeature,
     TenantAccount,
 )
@@ -119,7 +118,7 @@ async def test_find_returns_the_first_row_by_key(system: UnitOfWork) -> None:
     rows = await stored(system, *"abc")
 
     assert min(rows, key=lambda row: row.id) is await system.billing_plans.find(
-        BillingPlan.code.in_("abc")
+        BillingPlan.code.in_([*"abc"])
     )
     assert await system.billing_plans.find(BillingPlan.code == "unknown") is None
 
@@ -234,8 +233,7 @@ async def test_a_stream_holds_one_batch_at_a_time(
         most = max(most, len(system.session.sync_session.identity_map) - before)
 
     assert sorted(values["id"] for values in rows) == keys
-    assert {100} == set(fetches)
-    assert 21 >= len(fetches)
+    assert [100] * 21 == fetches
     assert 200 >= most
 
 
@@ -311,4 +309,3 @@ async def test_a_unit_without_a_tenant_reads_nothing(agentdb_session: AsyncSessi
                 await asyncio.ensure_future(call)
 
     assert [] == [statement for statement in sent if "containers" in statement]
-    assert select(Container) is not None

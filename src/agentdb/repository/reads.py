@@ -136,8 +136,10 @@ class Reads(Generic[M, K]):
         query = query.order_by(*self._key_columns())
         rows = await self.unit.session.stream_scalars(query, execution_options={"yield_per": batch})
         try:
-            async for row in rows:
-                yield row
+            # By the batch: asked for row by row, the driver fetches the first of a batch by itself.
+            async for some in rows.partitions():
+                for row in some:
+                    yield row
         finally:
             await rows.close()
 

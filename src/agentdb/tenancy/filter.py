@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Insert, Update, event
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy import ColumnElement, Delete, Insert, Update, event
+from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session
 from sqlalchemy.sql.base import Executable
+from typing_extensions import override
 
 from agentdb.errors import PermissionDeniedError, TenantRequiredError
-from agentdb.orm import Tenancy, TenancyClass
+from agentdb.orm import Base, Tenancy, TenancyClass
 from agentdb.tenancy.predicates import belongs, declaration, model_of, owned, table_of
 from agentdb.tenancy.scope import Scope, scope_of
 from agentdb.tenancy.tables import UsedTables, tables_of
@@ -21,6 +22,24 @@ tables. Nothing else may set it."""
 
 CHECKED = "agentdb_checked"
 """Execution option of an UPDATE whose new references were checked; it is filtered like any."""
+
+
+class _Criterion(LoaderCriteriaOption):
+    """A condition on all rows of a class, its aliases included.
+
+    Where an alias is the target of a JOIN, SQLAlchemy 2.1 takes the condition as it is, about the
+    columns of the class and not of the alias (``_join_left_to_right``): the alias would be free.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, model: type[Base], condition: ColumnElement[bool]) -> None:
+        super().__init__(model, condition, include_aliases=True)
+
+    @override
+    def _resolve_where_criteria(self, ext_info: Any) -> ColumnElement[bool]:
+        condition = super()._resolve_where_criteria(ext_info)
+        return ext_info._adapter.traverse(condition) if ext_info.is_aliased_class else condition
 
 
 def confine(session: Session) -> None:
@@ -113,5 +132,4 @@ def _add_criteria(state: ORMExecuteState, names: frozenset[str], tenant: UUID) -
         condition = owned if _writes(state.statement, name) else belongs
         criterion = condition(model, model.__tenancy__, tenant)
         if criterion is not None:
-            option = with_loader_criteria(model, criterion, include_aliases=True)
-            state.statement = state.statement.options(option)
+            state.statement = state.statement.options(_Criterion(model, criterion))
