@@ -9,14 +9,18 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+_CONTROL = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+
 
 @contextmanager
 def statements(engine: AsyncEngine) -> Iterator[list[str]]:
-    """Yield a list that fills with the statements sent inside the block; savepoints are none."""
+    """Yield a list that fills with the statements of the block that touch rows."""
     sent: list[str] = []
 
     def remember(*arguments: Any) -> None:
-        sent.append(" ".join(str(arguments[2]).split()))
+        statement = " ".join(str(arguments[2]).split())
+        if not statement.startswith(_CONTROL):
+            sent.append(statement)
 
     event.listen(engine.sync_engine, "before_cursor_execute", remember)
     try:

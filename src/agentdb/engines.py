@@ -14,6 +14,7 @@ from sqlalchemy.exc import DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
+from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
@@ -101,6 +102,11 @@ def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
         _interrupt_cancelled(engine)
+        # SQLite numbers the rows of one INSERT in their order. SQLAlchemy does not rely on that by
+        # itself, and would send one INSERT for each row of a table that numbers them.
+        engine.dialect.insertmanyvalues_implicit_sentinel = (
+            InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
+        )
     elif own:
         _prepare_postgresql(engine, settings)
     _configured.add(engine)

@@ -61,5 +61,4 @@ def _scratch(template: Template, stack: ExitStack) -> Connection:
         connection.execute(text("CREATE EXTENSION citext"))
     Base.metadata.create_all(connection)
     connection.commit()
-    connection.begin()
     return connection

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,7 +14,6 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from agentdb.driver_errors import orm_errors
-from agentdb.errors import AgentDBError
 from agentdb.types import (
     INT_PK_TYPE,
     BigInteger,
@@ -147,25 +146,26 @@ PATHS: dict[str, Callable[[Session, str, Any], None]] = {
 def outcome(connection: Connection, column: str, value: Any, path: str) -> Outcome:
     """Write *value* to a column, read it back, and undo it."""
     last = select(TABLE.c[column]).order_by(TABLE.c.number.desc()).limit(1)
-    savepoint = connection.begin_nested()
-    try:
-        with Session(connection, join_transaction_mode="create_savepoint") as session, orm_errors():
-            PATHS[path](session, column, value)
+    with undone(connection) as session:
+        try:
+            with orm_errors():
+                PATHS[path](session, column, value)
             return Outcome(value=session.connection().execute(last).scalar_one())
-    except Exception as error:  # noqa: BLE001 - whatever is raised is the outcome
-        return Outcome(error=type(error))
-    finally:
-        with suppress(AgentDBError):
-            savepoint.rollback()
+        except Exception as error:  # noqa: BLE001 - whatever is raised is the outcome
+            return Outcome(error=type(error))
 
 
 def is_null(connection: Connection, column: str, value: Any, path: str) -> bool:
     """Whether *value* is stored as SQL NULL, as the database itself sees it."""
     query = text(f"SELECT count(*) FROM scratch WHERE {column} IS NOT NULL")
-    savepoint = connection.begin_nested()
-    try:
-        with Session(connection, join_transaction_mode="create_savepoint") as session:
-            PATHS[path](session, column, value)
-            return session.connection().execute(query).scalar_one() == 0
-    finally:
-        savepoint.rollback()
+    with undone(connection) as session:
+        PATHS[path](session, column, value)
+        return session.connection().execute(query).scalar_one() == 0
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[Session]:
+    """Yield a session in a transaction that is rolled back."""
+    with Session(connection) as session:
+        yield session
+    connection.rollback()

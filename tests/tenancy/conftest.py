@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from agentdb.database import Database
 from agentdb.testing import Template
 from tests.tenancy.worlds import World, build
+
+session_fixture = pytest_asyncio.fixture(scope="session", loop_scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +30,14 @@ def alone(agentdb_template: Template) -> Iterator[World]:
     agentdb_template.drop(url)
 
 
-@pytest.fixture
+@session_fixture
 async def database(world: World) -> AsyncIterator[Database]:
     """The database of `world`."""
     async with Database(world.url) as database:
         yield database
 
 
-@pytest.fixture
+@session_fixture
 async def database_alone(alone: World) -> AsyncIterator[Database]:
     """The database of `alone`."""
     async with Database(alone.url) as database:

@@ -7,8 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Integer,
     Text,
+    and_,
     case,
+    cast,
     column,
     delete,
     exists,
@@ -18,12 +21,14 @@ from sqlalchemy import (
     lateral,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     table,
     tablesample,
     text,
     true,
+    tuple_,
     type_coerce,
     union,
     union_all,
@@ -31,6 +36,7 @@ from sqlalchemy import (
     values,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import (
     Bundle,
     aliased,
@@ -119,6 +125,106 @@ READS: dict[str, Shape] = {
     "preferences": lambda _: select(UserNotificationPreference),
     "memberships": lambda _: select(TenantUserMembership),
     "tenants": lambda _: select(T),
+    "window": lambda _: select(func.row_number().over(partition_by=C.id, order_by=C.display_name)),
+    "two classes in one column": lambda _: select(T.slug + C.display_name),
+    "two classes in one function": lambda _: select(func.coalesce(T.slug, C.display_name)),
+    "two classes in one label": lambda _: select((T.slug + C.display_name).label("both")),
+    "two classes in one case": lambda _: select(case((T.slug == "", 1), (C.id.is_(None), 2))),
+    "two classes in one comparison": lambda _: select(T.id == C.tenant_id),
+    "two classes in one tuple": lambda _: select(Bundle("both", T.id, C.id)),
+    "two aliases in one column": lambda _: select(_alias().display_name + _alias().display_name),
+    "class inside a window": lambda _: select(
+        T.id, func.count().over(partition_by=C.id, order_by=C.display_name)
+    ),
+    "class inside a cast": lambda _: select(T.id, cast(C.display_name, Text)),
+    "class inside an aggregate": lambda _: select(func.count(C.id.distinct())),
+    "class inside an order within": lambda _: select(
+        T.slug, func.string_agg(aggregate_order_by(literal("x"), C.display_name))
+    ),
+    # --- In one place alone
+    "class in where alone": lambda _: select(T.id).where(C.tenant_id != T.id),
+    "class in a function in where": lambda _: select(T.id).where(
+        func.coalesce(C.display_name, "") != "beta-display-name"
+    ),
+    "class in a case in where": lambda _: select(T.id).where(
+        case((C.tenant_id != T.id, 1), else_=0) == 1
+    ),
+    "class in a cast in where": lambda _: select(T.id).where(
+        cast(C.display_name, Text) != "beta-display-name"
+    ),
+    "class in a tuple in where": lambda c: select(T.id).where(tuple_(C.id, C.id) == (c, c)),
+    "class in a negation in where": lambda _: select(T.id).where(
+        not_(and_(C.tenant_id == T.id, true()))
+    ),
+    "class in a list in where": lambda c: select(T.id).where(C.id.in_([c])),
+    "class in a sum in where": lambda _: select(T.id).where(
+        (C.display_name + "") != "beta-display-name"
+    ),
+    "alias in where alone": lambda _: select(T.id).where(_alias().tenant_id != T.id),
+    "class in an on clause alone": lambda c: select(T.id).join(M, C.id == c),
+    "class in the order alone": lambda _: select(T.id).order_by(C.display_name),
+    "class in the group alone": lambda _: select(func.count()).select_from(T).group_by(C.id),
+    "class in having alone": lambda _: select(T.id).group_by(T.id).having(C.id.is_not(None)),
+    "class in distinct alone": lambda _: select(T.id).ext(postgresql.distinct_on(C.display_name)),
+    "table ordered by its class": lambda _: select(tc.c.display_name).order_by(C.id),
+    "table grouped by its class": lambda _: select(tc.c.id).group_by(C.id),
+    "table with its class in where": lambda _: select(tc.c.id).where(C.id.is_not(None)),
+    "table in exists beside its class": lambda c: select(T.id).where(
+        exists(select(tc.c.id).where(C.id == c))
+    ),
+    "left of a join alone": lambda _: select(M.position).join_from(C, M, true()),
+    "windows in a scalar": lambda _: select(
+        T.id, select(func.max(C.id).over(partition_by=C.id)).limit(1).scalar_subquery()
+    ),
+    "filtered aggregate in a scalar": lambda _: select(
+        T.id, select(func.count(C.id).filter(C.id.is_not(None))).scalar_subquery()
+    ),
+    "function in where of a scalar": lambda _: select(
+        C.id,
+        select(func.count())
+        .select_from(T)
+        .where(func.coalesce(C.display_name, "") != "beta-display-name")
+        .scalar_subquery(),
+    ),
+    "function in where, correlated": lambda _: select(
+        C.id,
+        select(func.count())
+        .select_from(T)
+        .where(func.coalesce(C.display_name, "") != "beta-display-name")
+        .correlate(C)
+        .scalar_subquery(),
+    ),
+    "function in where, correlated with nothing": lambda _: select(
+        T.id,
+        select(func.count())
+        .where(func.coalesce(C.display_name, "") != "beta-display-name")
+        .correlate(C)
+        .scalar_subquery(),
+    ),
+    "function in where, correlated with all": lambda _: select(
+        C.id,
+        select(func.count())
+        .select_from(T)
+        .where(func.coalesce(C.display_name, "") != "beta-display-name")
+        .correlate_except(T)
+        .scalar_subquery(),
+    ),
+    "function in where of a subquery": lambda _: select(
+        C.id,
+        select(func.count())
+        .where(func.coalesce(C.display_name, "") != "beta-display-name")
+        .correlate(C)
+        .subquery(),
+    ),
+    "any of a class beside": lambda _: select(T.id).where(
+        U.memberships.any(TenantUserMembership.tenant_id != T.id)
+    ),
+    "condition on a class beside": lambda _: select(T.id).where(
+        U.memberships.any(U.email.startswith("alpha"))
+    ),
+    "has of a class beside": lambda _: select(T.id).where(
+        M.conversation.has(C.tenant_id != T.id)
+    ),
     # --- Aliases of it
     "alias": lambda _: select(_alias()),
     "attribute of an alias": lambda _: select(_alias().id),
@@ -226,6 +332,13 @@ READS: dict[str, Shape] = {
         text("SELECT * FROM agent_conversations").columns(tc.c.id)
     ),
     "text": lambda _: text("SELECT display_name FROM agent_conversations"),
+    "text with columns": lambda _: text("SELECT id FROM agent_conversations").columns(C.id),
+    "text with columns in a subquery": lambda _: select(
+        text("SELECT id FROM agent_conversations").columns(C.id).subquery()
+    ),
+    "text in the order of a union": lambda _: union_all(select(T.id), select(T.id)).order_by(
+        text("(SELECT 1 FROM agent_conversations)")
+    ),
     "quoted text": lambda _: text('SELECT display_name FROM "agent_conversations"'),
     "text in where": lambda _: select(T.id).where(
         text("EXISTS (SELECT 1 FROM agent_conversations)")
@@ -240,19 +353,22 @@ READS: dict[str, Shape] = {
         "UNION ALL SELECT display_name FROM agent_conversations"
     ),
     "text prefix": lambda _: select(T.slug).prefix_with(
-        "(SELECT display_name FROM agent_conversations LIMIT 1),"
+        "(SELECT min(display_name) FROM agent_conversations),"
+    ),
+    "text suffix of a cte": lambda _: select(
+        select(T.slug).cte("x").suffix_with("CYCLE agent_conversations")
     ),
     "text hint": lambda _: select(T.slug).with_statement_hint(
         "UNION ALL SELECT display_name FROM agent_conversations"
     ),
     "text table hint": lambda _: select(T.slug).with_hint(
-        T, "CROSS JOIN agent_conversations", "postgresql"
+        T, "CROSS JOIN agent_conversations"
     ),
     "text operator": lambda _: select(
-        T.slug.op("|| (SELECT max(display_name) FROM agent_conversations) ||")("")
+        T.slug.op("|| (SELECT min(display_name) FROM agent_conversations) ||")("")
     ),
     "text function": lambda _: select(
-        getattr(func, "coalesce((SELECT max(display_name) FROM agent_conversations),")("")
+        getattr(func, "coalesce((SELECT min(display_name) FROM agent_conversations),")("")
     ),
     "lightweight table": lambda _: select(_light()),
     "lightweight columns": lambda _: select(_light().c.display_name),
@@ -265,9 +381,9 @@ READS: dict[str, Shape] = {
     "free column of text": lambda _: select(column("display_name")).select_from(
         text("agent_conversations")
     ),
-    "values": lambda c: select(
-        values(column("id", tc.c.id.type), name="v").data([(c,)])
-    ).where(exists(select(C.id))),
+    "values": lambda _: select(
+        values(column("number", Integer), name="v").data([(1,)]).alias("v").c.number
+    ).where(exists(select(C.id).where(C.tenant_id != T.id))),
     # --- Bare tables
     "table": lambda _: select(tc),
     "table by foreign key": lambda c: select(tc).where(tc.c.id == c),
@@ -321,7 +437,7 @@ def _conversation(key: UUID) -> AgentConversation:
 WRITES: dict[str, Shape] = {
     "update": lambda _: update(C).values(display_name="hack"),
     "update by foreign key": lambda c: update(C).where(C.id == c).values(display_name="hack"),
-    "update returning": lambda _: update(C).values(display_name="hack").returning(C),
+    "update returning": lambda _: update(C).values(display_name="hack").returning(C.display_name),
     "update fetching": lambda _: update(C)
     .values(display_name="hack")
     .execution_options(synchronize_session="fetch"),
@@ -338,10 +454,17 @@ WRITES: dict[str, Shape] = {
     "update of the owner in order": lambda c: update(C).ordered_values((C.tenant_id, c)),
     "update of the owner by column": lambda c: update(C).values({tc.c.tenant_id: c}),
     "update of a parent": lambda c: update(M).values(conversation_id=c),
-    "update with a subquery": lambda c: _unsynchronized(update(T).values(name=_name_of(c))),
+    "update with a subquery": lambda c: _unsynchronized(update(T).values(name=func.coalesce(_name_of(c), "none"))),
     "update from a class": lambda c: _unsynchronized(
         update(T).values(name=C.display_name).where(C.id == c)
     ),
+    "update from an alias of it": lambda _: _unsynchronized(
+        update(C).values(display_name=(a := _alias()).display_name).where(a.id != C.id)
+    ),
+    "update from an alias": lambda _: _unsynchronized(
+        update(T).values(name=(a := _alias()).display_name).where(a.tenant_id != T.id)
+    ),
+    "delete using an alias": lambda c: _unsynchronized(delete(C).where(_alias().id == c)),
     "update where a class": lambda _: _unsynchronized(
         update(T).values(name="hack").where(exists().where(C.tenant_id != T.id))
     ),

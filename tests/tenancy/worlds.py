@@ -43,6 +43,7 @@ class World:
         beta: The own rows.
         unowned: Rows without a tenant, about people of alpha.
         shared: What alpha has stored about a person of beta, who is a member of both.
+        content: All that is stored.
     """
 
     url: str
@@ -50,6 +51,7 @@ class World:
     beta: Rows
     unowned: Rows
     shared: Rows
+    content: Snapshot
 
     @property
     def foreign(self) -> list[Base]:
@@ -70,15 +72,14 @@ def build(url: str, *, alone: bool) -> World:
     parents = {**beta, "tenant_accounts": alpha["tenant_accounts"]}
     both = ("tenant_user_memberships", "user_notification_preferences", "user_sessions")
     shared = {name: row_of(name, "both", parents) for name in both}
-    world = World(url, alpha, beta, unowned, shared)
+    others = [*alpha.values(), *unowned.values(), *shared.values()]
     engine = make_sync_engine(url, Settings())
     with Session(engine, expire_on_commit=False) as session:
-        store(session, beta.values())
-        if not alone:
-            store(session, world.foreign)
+        store(session, [*beta.values(), *([] if alone else others)])
         session.commit()
+        content = snapshot(session.connection())
     engine.dispose()
-    return world
+    return World(url, alpha, beta, unowned, shared, content)
 
 
 @asynccontextmanager
@@ -91,16 +92,15 @@ async def unit_of(
         yield UnitOfWork(session, tenant=tenant, system=system)
 
 
-async def stored(unit: UnitOfWork) -> Snapshot:
-    """Return all that is stored, as a system unit in the transaction of *unit* reads it."""
-    connection = await unit.session.connection()
-    async with AsyncSession(connection) as session:
+async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
+    """Return which foreign rows the transaction of *unit* has changed, and which rows are new.
+
+    They are read by a system unit in the same transaction.
+    """
+    async with AsyncSession(await unit.session.connection()) as session:
         system = UnitOfWork(session, system="compare all tables")
-        return await (await system.session.connection()).run_sync(snapshot)
-
-
-def foreign_changes(world: World, before: Snapshot, after: Snapshot) -> list[str]:
-    """Return which foreign rows differ, and which rows are new."""
+        after = await (await system.session.connection()).run_sync(snapshot)
+    before = world.content
     own = {(name, _stored_key(row)) for name, row in world.beta.items()}
     keys = {(name, key) for name in before for key in {**before[name], **after[name]}}
     return sorted(

@@ -136,7 +136,7 @@ class Reads(Generic[M, K]):
         query = query.order_by(*self._key_columns())
         rows = await self.unit.session.stream_scalars(query, execution_options={"yield_per": batch})
         try:
-            # By the batch: asked for row by row, the driver fetches the first of a batch by itself.
+            # By the batch: row by row, each would take a switch of greenlets.
             async for some in rows.partitions():
                 for row in some:
                     yield row

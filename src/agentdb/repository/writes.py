@@ -103,7 +103,8 @@ class Repository(Reads[M, K]):
         statement = delete(self.model).where(*where).returning(self._key_columns()[0])
         async with self.unit.savepoint():
             found = (await self._write(statement, CHECKED)).first() is not None
-        self.unit.forget(self.model, self._key_values(key))
+        if found:
+            self.unit.forget(self.model, self._key_values(key))
         return found
 
     async def upsert(

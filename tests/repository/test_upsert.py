@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from agentdb import Database, UnitOfWork
+from agentdb.errors import DuplicateError, InvalidValueError, NotFoundError
+from agentdb.models import StorageBucket, TenantAccount
+from agentdb.testing import run_concurrently
+from tests.rows import Rows, row_of, rows_of, store, values_of
+from tests.statements import statements
+
+PLAN: dict[str, Any] = {"code": "a", "name": "A", "price_cents": 100}
+
+
+async def test_the_first_upsert_makes_the_row_and_the_next_changes_it(system: UnitOfWork) -> None:
+    """The row has one key for life; the second call says that it is not new."""
+    first, created = await system.billing_plans.upsert(PLAN, ["code"])
+    second, again = await system.billing_plans.upsert({**PLAN, "name": "B"}, ["code"])
+
+    assert (True, False) == (created, again)
+    assert first is second
+    assert ("B", 1) == (first.name, await system.billing_plans.count())
+
+
+async def test_only_the_columns_asked_for_are_taken_over(system: UnitOfWork) -> None:
+    """``update`` names them; an empty one leaves the row as it is, None means all but the key."""
+    row, _ = await system.billing_plans.upsert(PLAN, ["code"])
+    other = {"code": "a", "name": "B", "price_cents": 200, "trial_days": 7}
+
+    assert (row, False) == await system.billing_plans.upsert(other, ["code"], update=())
+    assert ("A", 100, None) == (row.name, row.price_cents, row.trial_days)
+    await system.billing_plans.upsert(other, ["code"], update=["price_cents"])
+    assert ("A", 200, None) == (row.name, row.price_cents, row.trial_days)
+    await system.billing_plans.upsert(other, ["code"])
+    assert ("B", 200, 7) == (row.name, row.price_cents, row.trial_days)
+
+
+async def test_the_stamp_of_the_last_change_moves(system: UnitOfWork) -> None:
+    """``updated_at`` is set by an upsert that changes the row, ``created_at`` stays."""
+    row, _ = await system.billing_plans.upsert(PLAN, ["code"])
+    created, updated = row.created_at, row.updated_at
+    await system.billing_plans.upsert(PLAN, ["code"])
+
+    assert created == row.created_at
+    assert updated < row.updated_at
+
+
+@pytest.mark.parametrize("conflict", [["code"], "uq_billing_plans_code"])
+async def test_a_unique_key_is_named_or_listed(system: UnitOfWork, conflict: Any) -> None:
+    """The constraint by its name, or its columns in any order."""
+    row, created = await system.billing_plans.upsert(PLAN, conflict)
+    again = await system.billing_plans.upsert({**PLAN, "name": "B"}, conflict)
+
+    assert created
+    assert (row, False) == again
+    assert "B" == row.name
+
+
+async def test_columns_of_a_key_are_listed_in_any_order(system: UnitOfWork, parents: Rows) -> None:
+    """A key of several columns is a set."""
+    known = parents["plan_features"]
+    values = {"plan_id": known.plan_id, "feature_key": known.feature_key, "hard_limit": 9}
+    for conflict in (["plan_id", "feature_key"], ["feature_key", "plan_id"]):
+        assert (known, False) == await system.plan_features.upsert(values, conflict)
+    assert 9 == known.hard_limit
+
+
+async def test_a_partial_index_is_named(system: UnitOfWork, parents: Rows) -> None:
+    """Rows outside the index are no conflict: the sum of a tenant stands beside that of a user."""
+    known = parents["usage_counters"]
+    values = {
+        "tenant_id": known.tenant_id,
+        "period_start": known.period_start,
+        "granularity": known.granularity,
+        "requests": 5,
+    }
+    index = "uq_usage_counters_tenant_period_null_user"
+    total, created = await system.usage_counters.upsert(values, index)
+    again = await system.usage_counters.upsert({**values, "requests": 6}, index)
+
+    assert created
+    assert total is not known
+    assert (total, False) == again
+    assert (None, 6) == (total.user_id, total.requests)
+
+
+async def test_a_primary_key_is_a_unique_key(system: UnitOfWork) -> None:
+    """A row can be put under the key that the caller chose."""
+    key = uuid4()
+    row, created = await system.billing_plans.upsert({**PLAN, "id": key}, ["id"])
+
+    assert (True, key) == (created, row.id)
+    again = await system.billing_plans.upsert({**PLAN, "id": key, "name": "B"}, "pk_billing_plans")
+    assert (row, False) == again
+
+
+@pytest.mark.parametrize("conflict", [["name"], "no_such_constraint", [], ["code", "name"]])
+async def test_what_is_no_unique_key_is_refused(
+    agentdb_database: Database, system: UnitOfWork, conflict: Any
+) -> None:
+    """Before SQL, on both databases."""
+    with statements(agentdb_database.engine) as sent, pytest.raises(InvalidValueError):
+        await system.billing_plans.upsert(PLAN, conflict)
+
+    assert [] == sent
+
+
+async def test_unknown_columns_are_refused(system: UnitOfWork) -> None:
+    """In the values and among those to take over."""
+    with pytest.raises(InvalidValueError, match="no_such"):
+        await system.billing_plans.upsert({**PLAN, "no_such": 1}, ["code"])
+    with pytest.raises(InvalidValueError, match="no_such"):
+        await system.billing_plans.upsert(PLAN, ["code"], update=["no_such"])
+
+
+async def test_another_unique_key_that_is_taken_raises(system: UnitOfWork, parents: Rows) -> None:
+    """Only the key named is resolved; the unit goes on afterwards."""
+    known = parents["containers"]
+    values = {**values_of("containers", "new", parents), "openai_id": known.openai_id}
+    with pytest.raises(DuplicateError) as caught:
+        await system.containers.upsert(values, "uq_containers_live_name")
+
+    assert "uq_containers_openai_id" == caught.value.constraint
+    values["openai_id"] = "free"
+    assert (await system.containers.upsert(values, "uq_containers_live_name"))[1]
+
+
+async def test_a_parent_that_does_not_exist_is_not_found(system: UnitOfWork) -> None:
+    """The error is the one of add."""
+    with pytest.raises(NotFoundError):
+        await system.plan_features.upsert(
+            {"plan_id": uuid4(), "feature_key": "f"}, ["plan_id", "feature_key"]
+        )
+    assert 0 == await system.plan_features.count()
+
+
+async def test_the_row_of_another_tenant_is_not_taken_over(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """A globally unique key that is taken elsewhere is a duplicate, and the row stays."""
+    alpha = rows_of("alpha")
+    async with agentdb_database.begin_system(reason="test") as unit:
+        await unit.session.run_sync(store, alpha.values())
+    theirs = alpha["containers"]
+    own = {**values_of("containers", "own", alpha), "openai_id": theirs.openai_id}
+    del own["tenant_id"], own["owner_user_id"], own["id"]
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as unit:
+        for update in (None, (), ["name"]):
+            with pytest.raises(DuplicateError) as caught:
+                await unit.containers.upsert(own, ["openai_id"], update=update)
+            assert "uq_containers_openai_id" == caught.value.constraint
+        assert not await unit.containers.exists()
+    async with agentdb_database.begin_system(reason="test") as unit:
+        row = await unit.containers.require(theirs.id)
+        assert (theirs.name, theirs.tenant_id) == (row.name, row.tenant_id)
+
+
+async def test_the_tenant_of_the_unit_is_filled_in(
+    agentdb_uow: UnitOfWork, agentdb_tenant: TenantAccount
+) -> None:
+    """A tenant's unit need not name it, neither to make the row nor to find it."""
+    values = {"bucket_name": "b", "provider": "s3", "region": "eu"}
+    conflict = ["tenant_id", "bucket_name"]
+    row, created = await agentdb_uow.storage_buckets.upsert(values, conflict)
+
+    assert (True, agentdb_tenant.id) == (created, row.tenant_id)
+    assert (row, False) == await agentdb_uow.storage_buckets.upsert(values, conflict)
+
+
+@pytest.mark.agentdb_commits
+@pytest.mark.parametrize("update", [None, ()])
+async def test_eight_concurrent_upserts_make_one_row(
+    agentdb_database: Database, agentdb_tenant: TenantAccount, update: Any
+) -> None:
+    """All succeed, all return the same row, and one of them made it."""
+
+    async def call(number: int) -> tuple[UUID, bool]:
+        async with agentdb_database.begin(tenant=agentdb_tenant.id) as unit:
+            values = {"bucket_name": "b", "provider": "s3", "region": f"region-{number}"}
+            conflict = "uq_storage_buckets_tenant_id_bucket_name"
+            row, created = await unit.storage_buckets.upsert(values, conflict, update=update)
+            return row.id, created
+
+    results = await run_concurrently(8, call, database=agentdb_database)
+
+    made = [result for result in results if isinstance(result, tuple)]
+    assert 8 == len(made)
+    assert (1, 1) == (len({key for key, _ in made}), sum(created for _, created in made))
+    async with agentdb_database.read(tenant=agentdb_tenant.id) as unit:
+        (bucket,) = await unit.storage_buckets.all()
+        assert isinstance(bucket, StorageBucket)
+
+
+async def test_a_row_that_the_unit_has_added_is_found(system: UnitOfWork, parents: Rows) -> None:
+    """Rows added before in the same unit are met like all others."""
+    row = await system.vector_stores.add(row_of("vector_stores", "v", parents))
+    values = {"tenant_id": row.tenant_id, "name": row.name, "openai_id": "new"}
+
+    assert (row, False) == await system.vector_stores.upsert(values, ["tenant_id", "name"])
+    assert "new" == row.openai_id
