@@ -147,7 +147,9 @@ def require_head(connection: Connection) -> None:
     found, newest = _current(connection), heads()[0]
     if found == newest:
         return
-    if found is None or found in {step.revision for step in history()}:
+    if found is None:
+        raise SchemaVersionError("the database has no revision: run `agentdb upgrade`")
+    if found in {step.revision for step in history()}:
         raise SchemaVersionError(f"the database is at {found}, not {newest}: run `agentdb upgrade`")
     raise SchemaVersionError(f"the database is at {found}, which this release does not know")
 

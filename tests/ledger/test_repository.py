@@ -190,6 +190,7 @@ BAD: dict[str, Any] = {
     "event id is text": frame(2) | {"event_id": "2"},
     "event id is a boolean": frame(2) | {"event_id": True},
     "event id is too large": frame(2**31),
+    "event id is negative": frame(-1),
     "no time zone": frame(2) | {"server_timestamp": "2026-01-02T03:04:05"},
     "no instant": frame(2) | {"server_timestamp": "yesterday"},
     "not increasing": frame(1),
@@ -329,6 +330,15 @@ async def test_resume_returns_what_follows_the_last_event(agentdb_uow: UnitOfWor
     page = await ledger.resume(conversation, "a", 2, limit=1)
     rest = await ledger.replay(conversation, stream_id="a", after=page.cursor)
     assert [item.event_id for item in rest] == [4]
+
+
+async def test_a_stream_may_begin_at_0(agentdb_uow: UnitOfWork) -> None:
+    """A client that has seen event 0 goes on behind it."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    await ledger.append(conversation, [frame(0), frame(1)])
+
+    assert [item.event_id for item in await ledger.resume(conversation, "s1", 0)] == [1]
 
 
 async def test_resume_of_an_unknown_stream_is_empty(agentdb_uow: UnitOfWork) -> None:

@@ -31,27 +31,29 @@ TESTS = """
             assert 1 == await unit.agent_conversations.count()
 
     @pytest.mark.agentdb_commits
-    async def test_left_open(agentdb_uow, agentdb_session):
-        assert 1 == await agentdb_uow.tenant_accounts.count()
-        await agentdb_session.execute(text("SELECT 1"))
+    async def test_left_open(agentdb_session, agentdb_tenant):
+        found = await agentdb_session.execute(text("SELECT count(*) FROM tenant_accounts"))
+        assert 1 == found.scalar_one()
 
-    def test_sync(agentdb_sync_connection, agentdb_backend):
+    {sync}def test_sync(agentdb_sync_connection, agentdb_backend):
         assert agentdb_sync_connection.dialect.name.startswith(agentdb_backend)
         assert 1 == agentdb_sync_connection.execute(text("SELECT 1")).scalar_one()
 """
+STRICT = "pytestmark = pytest.mark.asyncio"
 ANYIO = """pytestmark = pytest.mark.anyio
 
     @pytest.fixture
     def anyio_backend():
         return "asyncio"
 """
+ASYNCIO = ["-p", "no:anyio", "-o", "asyncio_default_fixture_loop_scope=function"]
+AUTO = [*ASYNCIO, "-o", "asyncio_mode=auto"]
 RUNNERS = {
-    "pytest-asyncio, auto": ("", ["-p", "no:anyio", "-o", "asyncio_mode=auto"]),
-    "pytest-asyncio, strict": ("asyncio", ["-p", "no:anyio", "-o", "asyncio_mode=strict"]),
+    "pytest-asyncio, auto": ("", AUTO),
+    "pytest-asyncio, strict": (STRICT, [*ASYNCIO, "-o", "asyncio_mode=strict"]),
     "anyio": (ANYIO, ["-p", "no:asyncio"]),
 }
 QUIET = ["-q", "-W", "error", "--strict-markers", "-p", "no:pytest_alembic", "-p", "no:randomly"]
-NAMES = ["test_joined", "test_commits", "test_left_open", "test_sync"]
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def server(agentdb_templates: Templates, monkeypatch: pytest.MonkeyPatch) -> str
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with some tests."""
-    pytester.makepyfile(dedent(TESTS.format(mark="")))
+    pytester.makepyfile(dedent(TESTS.format(mark="", sync="")))
     return pytester
 
 
@@ -76,10 +78,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_the_fixtures_work_under_every_runner(runner: str, pytester: pytest.Pytester) -> None:
     """On both backends, warnings being errors, with sessions that the tests leave open."""
     mark, options = RUNNERS[runner]
-    mark = "pytestmark = pytest.mark.asyncio" if mark == "asyncio" else mark
-    tests = TESTS.format(mark=mark)
-    if mark.endswith("asyncio"):
-        tests = tests.replace("def test_sync", "async def test_sync")
+    tests = TESTS.format(mark=mark, sync="async " if mark else "")
     pytester.makepyfile(dedent(tests))
 
     result = pytester.runpytest_subprocess(*QUIET, *options)
@@ -89,14 +88,14 @@ def test_the_fixtures_work_under_every_runner(runner: str, pytester: pytest.Pyte
 
 def test_a_project_can_test_on_sqlite_alone(project: pytest.Pytester) -> None:
     """`--agentdb-backend=sqlite` needs no server."""
-    result = project.runpytest_subprocess(*QUIET, *RUNNERS["pytest-asyncio, auto"][1], "--agentdb-backend=sqlite")
+    result = project.runpytest_subprocess(*QUIET, *AUTO, "--agentdb-backend=sqlite")
 
     result.assert_outcomes(passed=6)
 
 
 def test_a_server_can_be_named_on_the_command_line(project: pytest.Pytester, server: str) -> None:
     """A URL chooses PostgreSQL on that server, and leaves no database behind."""
-    options = [*RUNNERS["pytest-asyncio, auto"][1], f"--agentdb-backend={server}"]
+    options = [*AUTO, f"--agentdb-backend={server}"]
     result = project.runpytest_subprocess(*QUIET, *options)
 
     result.assert_outcomes(passed=6)
@@ -107,7 +106,7 @@ def test_workers_have_servers_of_their_own(
 ) -> None:
     """Under pytest-xdist nothing is shared, so nothing is in the way."""
     monkeypatch.delenv("AGENTDB_TEST_DATABASE_URL", raising=False)
-    options = [*RUNNERS["pytest-asyncio, auto"][1], "--agentdb-backend=postgres", "-n2"]
+    options = [*AUTO, "--agentdb-backend=postgres", "-n2"]
     result = project.runpytest_subprocess(*QUIET, *options)
 
     result.assert_outcomes(passed=6)
@@ -129,8 +128,8 @@ def test_a_test_can_choose_its_backend(pytester: pytest.Pytester) -> None:
         """
     )
 
-    pytester.runpytest_subprocess(*QUIET, "--agentdb-backend=both").assert_outcomes(passed=2)
-    only = pytester.runpytest_subprocess(*QUIET, "--agentdb-backend=sqlite")
+    pytester.runpytest_subprocess(*QUIET, *AUTO, "--agentdb-backend=both").assert_outcomes(passed=2)
+    only = pytester.runpytest_subprocess(*QUIET, *AUTO, "--agentdb-backend=sqlite")
     only.assert_outcomes(passed=1, skipped=1)
 
 

@@ -66,6 +66,8 @@ def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dic
     for field, kind in _REQUIRED.items():
         if type(frame.get(field)) is not kind:
             _refuse(number, f"{field} is required, as {_NAMES[kind]}")
+    if frame["event_id"] < 0:
+        _refuse(number, "event_id must not be negative")
     payload = _payload(frame, number, inline_limit)
     return {
         "schema_version": frame["schema"],

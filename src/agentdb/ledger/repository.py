@@ -248,11 +248,9 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         check_event_id(last_event_id)
         conversation = await require_by_ref(self.unit, ref, tenant_id)
         filters = {"stream_id": stream_id}
-        if last_event_id == 0:
-            return await self._replay(conversation, filters, 0, limit)
         position, newest = await self._find(conversation, stream_id, last_event_id)
-        if position is not None:
-            return await self._replay(conversation, filters, position, limit)
+        if position is not None or last_event_id == 0:
+            return await self._replay(conversation, filters, position or 0, limit)
         if newest is None or last_event_id > newest:
             return LedgerPage((), encode_cursor(_seal(conversation, filters), [0]), more=False)
         raise ResyncRequiredError("the position of the client is no longer in the ledger")
