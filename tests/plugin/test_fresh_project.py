@@ -137,7 +137,7 @@ def test_an_unknown_backend_is_refused(project: pytest.Pytester) -> None:
     """With the list of those there are."""
     result = project.runpytest_subprocess("--agentdb-backend=oracle")
 
-    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--agentdb-backend expects sqlite, postgres, both*"])
 
 
@@ -153,4 +153,4 @@ def test_loading_the_plugin_costs_nothing() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
 
-    assert "[]" == found.stdout.strip()
+    assert found.stdout.strip() == "[]"

@@ -16,7 +16,7 @@ from agentdb.unit_of_work import UnitOfWork
 
 COUNT = text("SELECT count(*) FROM tenant_accounts")
 
-twice = pytest.mark.parametrize("_", ["first", "second"])
+twice = pytest.mark.parametrize("run", ["first", "second"])
 
 
 async def add(unit: UnitOfWork, slug: str) -> None:
@@ -25,26 +25,28 @@ async def add(unit: UnitOfWork, slug: str) -> None:
 
 
 @twice
-async def test_what_a_test_commits_is_gone_in_the_next(agentdb_database: Database, _: str) -> None:
+async def test_what_a_test_commits_is_gone_in_the_next(
+    agentdb_database: Database, run: str
+) -> None:
     """Each test starts with empty tables, although the code under test commits."""
     async with agentdb_database.begin_system(reason="test") as unit:
-        assert 0 == await unit.tenant_accounts.count()
-        await add(unit, "kept")
+        assert await unit.tenant_accounts.count() == 0
+        await add(unit, run)
     async with agentdb_database.begin_system(reason="test") as unit:
-        assert 1 == await unit.tenant_accounts.count()
+        assert await unit.tenant_accounts.count() == 1
 
 
 @twice
 @pytest.mark.agentdb_commits
 async def test_a_test_that_commits_has_a_database_of_its_own(
-    agentdb_database: Database, agentdb_url: str, _: str
+    agentdb_database: Database, agentdb_url: str, run: str
 ) -> None:
     """The marker gives a copy, and other programs see what was committed."""
     async with agentdb_database.begin_system(reason="test") as unit:
-        assert 0 == await unit.tenant_accounts.count()
-        await add(unit, "kept")
+        assert await unit.tenant_accounts.count() == 0
+        await add(unit, run)
     async with Database(agentdb_url) as other, other.read(reason="test") as unit:
-        assert 1 == await unit.tenant_accounts.count()
+        assert await unit.tenant_accounts.count() == 1
 
 
 async def test_a_failed_unit_takes_back_its_own_work_alone(agentdb_database: Database) -> None:
@@ -54,7 +56,7 @@ async def test_a_failed_unit_takes_back_its_own_work_alone(agentdb_database: Dat
     with pytest.raises(RuntimeError):
         await fail_after_adding(agentdb_database)
     async with agentdb_database.begin_system(reason="test") as unit:
-        assert ["kept"] == [tenant.slug for tenant in await unit.tenant_accounts.all()]
+        assert [tenant.slug for tenant in await unit.tenant_accounts.all()] == ["kept"]
 
 
 async def fail_after_adding(database: Database) -> None:
@@ -78,9 +80,9 @@ async def test_all_fixtures_share_one_connection(
         await unit.agent_conversations.get_or_create("two", "triage")
     count = text("SELECT count(*) FROM agent_conversations")
 
-    assert 2 == await agentdb_uow.agent_conversations.count()
-    assert 2 == (await agentdb_session.execute(count)).scalar_one()
-    assert 2 == agentdb_sync_connection.execute(count).scalar_one()
+    assert await agentdb_uow.agent_conversations.count() == 2
+    assert (await agentdb_session.execute(count)).scalar_one() == 2
+    assert agentdb_sync_connection.execute(count).scalar_one() == 2
 
 
 async def test_the_session_of_a_host_may_commit_and_roll_back(
@@ -94,7 +96,7 @@ async def test_the_session_of_a_host_may_commit_and_roll_back(
     await agentdb_session.rollback()
 
     async with agentdb_database.begin(tenant=agentdb_tenant.id) as unit:
-        assert "committed" == (await unit.tenant_accounts.require(agentdb_tenant.id)).name
+        assert (await unit.tenant_accounts.require(agentdb_tenant.id)).name == "committed"
 
 
 def test_synchronous_code_may_commit_and_roll_back(
@@ -107,7 +109,7 @@ def test_synchronous_code_may_commit_and_roll_back(
     agentdb_sync_connection.rollback()
     names = agentdb_sync_connection.execute(text("SELECT name FROM tenant_accounts"))
 
-    assert ["committed"] == list(names.scalars())
+    assert list(names.scalars()) == ["committed"]
     assert isinstance(agentdb_tenant.id, UUID)
 
 
@@ -130,7 +132,7 @@ async def test_an_inner_unit_gives_the_settings_of_the_outer_one_back(
     seen = text("SELECT current_setting('agentdb.tenant_id')")
     async with agentdb_database.begin(tenant=agentdb_tenant.id) as outer:
         async with agentdb_database.begin_system(reason="test") as inner:
-            assert "" == (await inner.execute(seen)).scalar_one()
+            assert (await inner.execute(seen)).scalar_one() == ""
         assert str(agentdb_tenant.id) == (await outer.execute(seen)).scalar_one()
 
 
@@ -162,12 +164,12 @@ async def test_concurrent_callers_have_real_connections(agentdb_database: Databa
 
     first, second, third, fourth = await run_concurrently(4, call, database=agentdb_database)
 
-    assert [0, 1, 3] == [first, second, fourth]
+    assert [first, second, fourth] == [0, 1, 3]
     assert isinstance(third, LookupError)
     async with agentdb_database.read(reason="test") as unit:
-        assert 3 == await unit.tenant_accounts.count()
+        assert await unit.tenant_accounts.count() == 3
 
 
 def test_an_empty_database_has_no_tables(agentdb_empty_url: str) -> None:
     """For tests of migrations, and of programs that find nothing."""
-    assert [] == inspect(make_sync_engine(agentdb_empty_url, Settings())).get_table_names()
+    assert inspect(make_sync_engine(agentdb_empty_url, Settings())).get_table_names() == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -70,7 +70,7 @@ class Scratch(Base):
     json: Mapped[Any] = mapped_column(JSONCompat(), nullable=True)
 
 
-TABLE = Scratch.__table__
+TABLE = Base.metadata.tables["scratch"]
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,15 @@ class Outcome:
         return hash(self.error)
 
 
-def same(left: object, right: object) -> bool:
+def same(left: Any, right: Any) -> bool:
     """Whether two values are equal, of equal types all the way down."""
     if type(left) is not type(right):
         return False
-    if isinstance(left, dict) and isinstance(right, dict):
+    if type(left) is dict:
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
+    if type(left) is list:
         return len(left) == len(right) and all(map(same, left, right))
-    return left == right
+    return bool(left == right)
 
 
 def _by_core(session: Session, column: str, value: Any) -> None:
@@ -160,11 +160,12 @@ def is_null(connection: Connection, column: str, value: Any, path: str) -> bool:
     query = text(f"SELECT count(*) FROM scratch WHERE {column} IS NOT NULL")
     with undone(connection) as session:
         PATHS[path](session, column, value)
-        return session.connection().execute(query).scalar_one() == 0
+        found: int = session.connection().execute(query).scalar_one()
+        return found == 0
 
 
 @contextmanager
-def undone(connection: Connection) -> Iterator[Session]:
+def undone(connection: Connection) -> Generator[Session]:
     """Yield a session in a transaction that is rolled back."""
     with Session(connection) as session:
         yield session

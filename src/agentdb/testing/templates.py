@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import LiteralString
 from uuid import uuid4
 from weakref import finalize
 
@@ -24,6 +25,7 @@ from agentdb.urls import sync_url
 # The locale that compares by code point and knows Unicode's letters, everywhere alike; before
 # PostgreSQL 17 the nearest is C.
 _BUILTIN = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
+_VERSION_17 = 170000
 _BEFORE_17 = "ENCODING 'UTF8' LOCALE 'C'"
 
 
@@ -140,7 +142,7 @@ class PostgresTemplate(Template):
 
     def empty(self) -> str:
         """Return the URL of a database made from template0, in the same locale."""
-        modern = self._admin.info.server_version >= 170000
+        modern = self._admin.info.server_version >= _VERSION_17
         return self._create(sql.SQL(f"TEMPLATE template0 {_BUILTIN if modern else _BEFORE_17}"))
 
     def drop(self, url: str) -> None:
@@ -165,7 +167,7 @@ class PostgresTemplate(Template):
         self._left.add(name)
         return self._url(name)
 
-    def _run(self, command: str, name: str) -> None:
+    def _run(self, command: LiteralString, name: str) -> None:
         self._admin.execute(sql.SQL(command).format(sql.Identifier(name)))
 
     def _url(self, name: str) -> str:
