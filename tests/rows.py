@@ -106,7 +106,7 @@ def _is_drawn(column: Column[Any]) -> bool:
 
 
 def _value(column: Column[Any], label: str, parents: Mapping[str, Any]) -> Any:
-    parent = _parent(column)
+    parent = parent_of(column)
     if parent is not None:
         return _reference(column, label, parents, parent)
     if isinstance(column.type, Choice):
@@ -125,7 +125,7 @@ def _value(column: Column[Any], label: str, parents: Mapping[str, Any]) -> Any:
     return _PLAIN[kind](column, label)
 
 
-def _parent(column: Column[Any]) -> tuple[str, str] | None:
+def parent_of(column: Column[Any]) -> tuple[str, str] | None:
     """Return the table and the attribute that a column refers to."""
     table = column.table.name
     tenancy = MODELS[table].__tenancy__

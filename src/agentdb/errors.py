@@ -48,6 +48,19 @@ from sqlalchemy.exc import DontWrapMixin
 class AgentDBError(DontWrapMixin, Exception):
     """Any failure that agentdb reports."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What failed in a worker process is raised in its parent; keyword arguments are not in
+        # `args`, from which an exception would be made again.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[AgentDBError], arguments: tuple[object, ...], state: dict[str, object]
+) -> AgentDBError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
+
 
 class NotFoundError(AgentDBError):
     """No such row, or one that another tenant owns: the two cannot be told apart."""

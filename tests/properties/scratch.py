@@ -97,13 +97,17 @@ class Outcome:
 
 def same(left: Any, right: Any) -> bool:
     """Whether two values are equal, of equal types all the way down."""
-    if type(left) is not type(right):
-        return False
-    if type(left) is dict:
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if type(left) is list:
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
+    return bool(left == right) and _types(left) == _types(right)
+
+
+def _types(value: Any) -> Any:
+    """Return the types of a value and of all that it holds, in its shape."""
+    kind: type[Any] = type(value)
+    if kind is dict:
+        return {key: _types(value[key]) for key in value}
+    if kind is list:
+        return [_types(item) for item in value]
+    return kind
 
 
 def _by_core(session: Session, column: str, value: Any) -> None:

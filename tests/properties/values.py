@@ -110,7 +110,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "blob": st.binary(max_size=40),
     "instant": instants | folds | st.datetimes(),
     "day": st.dates() | st.datetimes(),
-    "jsonb": documents | spoiled,
-    "json": documents | spoiled,
+    # A document that is a whole float alone may come back as an integer.
+    "jsonb": documents.filter(lambda value: type(value) is not float) | spoiled,
+    "json": documents.filter(lambda value: type(value) is not float) | spoiled,
 }
 """What each column is offered, besides values of all sorts."""

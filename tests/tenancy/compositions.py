@@ -67,7 +67,7 @@ def sources(draw: st.DrawFn, depth: int) -> list[Any]:
 def expressions(draw: st.DrawFn, columns: list[Any], depth: int) -> Any:
     """Draw a text from columns and subqueries."""
     one, other = draw(st.sampled_from(columns)), draw(st.sampled_from(columns))
-    made: list[Any] = [
+    plain: list[Any] = [
         one,
         one,
         func.coalesce(one, other),
@@ -75,22 +75,23 @@ def expressions(draw: st.DrawFn, columns: list[Any], depth: int) -> Any:
         case((one == other, one), else_="-"),
         cast(func.length(one), Text),
     ]
-    if depth:
-        inner: Any = draw(selects(depth - 1, columns=1, outer=columns))
-        made += [inner.limit(1).scalar_subquery(), cast(exists(inner), Text)]
-    return draw(st.sampled_from(made))
+    kind: Any = draw(st.sampled_from([*plain, *(("scalar", "exists") if depth else ())]))
+    if not isinstance(kind, str):
+        return kind
+    inner: Any = draw(selects(depth - 1, columns=1, outer=columns))
+    return inner.limit(1).scalar_subquery() if kind == "scalar" else cast(exists(inner), Text)
 
 
 @st.composite
 def conditions(draw: st.DrawFn, columns: list[Any], depth: int) -> Any:
     """Draw a condition on columns and subqueries."""
-    one: Any = draw(expressions(columns, depth))
-    other: Any = draw(expressions(columns, depth))
-    made: list[Any] = [one == other, one != other, one.is_not(None), ~one.contains("beta")]
-    if depth:
-        inner: Any = draw(selects(depth - 1, columns=1, outer=columns))
-        made += [exists(inner), ~exists(inner), one.in_(inner), one.not_in(inner)]
-    return draw(st.sampled_from(made))
+    one: Any = draw(expressions(columns, 0))
+    if not depth or draw(st.booleans()):
+        other: Any = draw(expressions(columns, 0))
+        plain = [one == other, one != other, one.is_not(None), ~one.contains("beta")]
+        return draw(st.sampled_from(plain))
+    inner: Any = draw(selects(depth - 1, columns=1, outer=columns))
+    return draw(st.sampled_from([exists(inner), ~exists(inner), one.in_(inner), one.not_in(inner)]))
 
 
 @st.composite
@@ -98,7 +99,7 @@ def selects(
     draw: st.DrawFn, depth: int, *, columns: int | None = None, outer: list[Any] | None = None
 ) -> Any:
     """Draw a SELECT; *outer* columns it may be correlated by."""
-    parts = draw(st.lists(sources(depth), min_size=1, max_size=3))
+    parts = draw(st.lists(sources(depth), min_size=1, max_size=2))
     seen = [column for part in parts for column in part]
     width = columns or draw(st.integers(1, 3))
     chosen = [draw(expressions(seen, depth)).label(f"c{n}") for n in range(width)]
@@ -121,8 +122,8 @@ def selects(
 @st.composite
 def reads(draw: st.DrawFn) -> Any:
     """Draw a SELECT or a union of two."""
-    one: Any = draw(selects(2, columns=2))
-    return union_all(one, draw(selects(1, columns=2))) if draw(st.booleans()) else one
+    one: Any = draw(selects(1, columns=2))
+    return union_all(one, draw(selects(0, columns=2))) if draw(st.booleans()) else one
 
 
 @st.composite

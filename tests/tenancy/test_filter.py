@@ -65,7 +65,7 @@ async def test_a_statement_of_any_shape_stays_with_its_tenant(
 
 
 @cartesian
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(statement=reads())
 async def test_a_composed_select_stays_with_its_tenant(
     world: World, database: Database, database_alone: Database, statement: Any
@@ -75,7 +75,7 @@ async def test_a_composed_select_stays_with_its_tenant(
 
 
 @cartesian
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(statement=writes())
 async def test_a_composed_write_stays_with_its_tenant(
     world: World, database: Database, database_alone: Database, statement: Any

@@ -92,6 +92,18 @@ async def unit_of(
         yield UnitOfWork(session, tenant=tenant, system=system)
 
 
+@asynccontextmanager
+async def beside(
+    unit: UnitOfWork, *, tenant: UUID | None = None, system: str | None = None
+) -> AsyncIterator[UnitOfWork]:
+    """Yield a unit of another scope in the transaction of *unit*; what it does stays undone."""
+    connection = await unit.session.connection()
+    async with AsyncSession(
+        connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+    ) as session:
+        yield UnitOfWork(session, tenant=tenant, system=system)
+
+
 @contextmanager
 def statements_of(unit: UnitOfWork) -> Iterator[list[str]]:
     """Yield a list that fills with the statements which the connection of *unit* sends."""
@@ -111,8 +123,7 @@ async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
 
     They are read by a system unit in the same transaction.
     """
-    async with AsyncSession(await unit.session.connection()) as session:
-        system = UnitOfWork(session, system="compare all tables")
+    async with beside(unit, system="compare all tables") as system:
         after = await (await system.session.connection()).run_sync(snapshot)
     before = world.content
     own = {(name, _stored_key(row)) for name, row in world.beta.items()}

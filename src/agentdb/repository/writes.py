@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-from sqlalchemy import ColumnElement, Result, delete, inspect, literal_column, update
+from sqlalchemy import ColumnElement, Result, delete, inspect, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
@@ -19,7 +19,7 @@ from agentdb.errors import (
 from agentdb.orm import TenancyClass
 from agentdb.repository.reads import K, M, Reads
 from agentdb.repository.unique import UniqueKey
-from agentdb.tenancy import CHECKED, CONFINED, Write, owned, tenant_value
+from agentdb.tenancy import CHECKED, CONFINED, Write, owned, tenant_value, tied_columns
 from agentdb.tenancy.predicates import table_of
 
 
@@ -83,7 +83,8 @@ class Repository(Reads[M, K]):
         where = [self._has_key(key), *self._visible(include_deleted=include_deleted)]
         statement = update(self.model).where(*where).values(**values).returning(self.model)
         async with self.unit.savepoint():
-            await self.unit.check(Write(self.model, values, frozenset(values)))
+            known = {**await self._owner(key, values), **values}
+            await self.unit.check(Write(self.model, known, frozenset(values)))
             row: M | None = (await self._write(statement, CHECKED)).scalar_one_or_none()
         if row is None:
             raise self._not_found()
@@ -153,7 +154,7 @@ class Repository(Reads[M, K]):
         new = "xmax = 0" if self.unit.is_postgresql else str(int(not known))
         fresh: ColumnElement[Any] = literal_column(new)
         insert = postgresql.insert if self.unit.is_postgresql else sqlite.insert
-        statement = target.resolve(insert(self.model).values(**row), chosen, self._own())
+        statement = target.resolve(insert(self.model).values(**row), chosen, self._own(row))
         result = await self._write(statement.returning(self.model, fresh), CONFINED)
         stored: Any = result.one_or_none()
         if stored is not None:
@@ -165,13 +166,29 @@ class Repository(Reads[M, K]):
         if any(row.get(name) is None for name in target.names):
             return None
         where = [getattr(self.model, name) == row.get(name) for name in target.names]
+        own = self._own(row)
+        where += [] if own is None else [own]
         query = self._select(*where, *target.where, include_deleted=True)
         return (await self._entities(query)).one_or_none()
 
-    def _own(self) -> ColumnElement[bool] | None:
-        """Return the condition under which this unit may change a present row."""
-        tenant = self.unit.tenant
-        return None if tenant is None else owned(self.model, self.model.__tenancy__, tenant)
+    def _own(self, row: Mapping[str, Any]) -> ColumnElement[bool] | None:
+        """Return the condition under which a present row is the one to change.
+
+        In a tenant's unit it is the tenant's, in a system unit that of the owner whom *row* names.
+        """
+        tenancy, tenant = self.model.__tenancy__, self.unit.tenant
+        if tenant is not None:
+            return owned(self.model, tenancy, tenant)
+        owner = row.get(str(tenancy.column))
+        return None if owner is None else getattr(self.model, str(tenancy.column)) == owner
+
+    async def _owner(self, key: K, names: Iterable[str]) -> dict[str, Any]:
+        """Return the owner of a stored row whose references a system unit is about to change."""
+        if self.unit.tenant is not None or tied_columns(self.model).isdisjoint(names):
+            return {}
+        column = str(self.model.__tenancy__.column)
+        query = select(getattr(self.model, column)).where(self._has_key(key))
+        return {column: (await self.unit.session.execute(query)).scalar_one_or_none()}
 
     def _with_owner(self, values: Mapping[str, Any]) -> dict[str, Any]:
         tenancy, tenant = self.model.__tenancy__, self.unit.tenant

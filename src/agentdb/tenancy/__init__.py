@@ -1,7 +1,7 @@
 """Tenancy: whose rows a unit of work reads and writes, on both databases, failing closed."""
 
 from agentdb.tenancy.filter import CHECKED, CONFINED, confine
-from agentdb.tenancy.guard import Write, check_owner, check_writes, guard
+from agentdb.tenancy.guard import Write, check_owner, check_writes, guard, tied_columns
 from agentdb.tenancy.predicates import belongs, owned, tenant_value
 from agentdb.tenancy.scope import Scope, bind_scope, scope_of
 
@@ -19,4 +19,5 @@ __all__ = [
     "owned",
     "scope_of",
     "tenant_value",
+    "tied_columns",
 ]

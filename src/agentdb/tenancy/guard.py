@@ -203,8 +203,7 @@ def _tenants(
 def _tenant_of_parent(session: Session, write: Write, writes: Iterable[Write]) -> UUID | None:
     """Return the tenant of the parent of a row that a system unit writes."""
     key = write.values.get(str(write.tenancy.column))
-    others = _tied_columns(write.model).keys() - {write.tenancy.column}
-    if key is None or not any(_is_set(write, name) for name in others):
+    if key is None or not any(_is_set(write, name) for name in tied_columns(write.model)):
         return None
     parent = model_of(str(write.tenancy.parent))
     for other in writes:
@@ -253,7 +252,7 @@ def refuse_takeover(name: str, changed: frozenset[str], tenancy: Tenancy) -> Non
 
 def _references(scope: Scope, write: Write) -> Iterator[tuple[Column[Any], Any]]:
     """Yield what a row refers to: the column, and the key that it holds there."""
-    for name, target in _tied_columns(write.model).items():
+    for name, target in _references_of(write.model).items():
         key = write.values.get(name)
         if key is not None and _is_checked(scope, write, name, target):
             yield target, key
@@ -266,7 +265,13 @@ def _is_checked(scope: Scope, write: Write, name: str, target: Column[Any]) -> b
     return scope.tenant is not None or target.table.name != "users"
 
 
-def _tied_columns(model: type[Base]) -> dict[str, Column[Any]]:
+def tied_columns(model: type[Base]) -> set[str]:
+    """Return the columns whose references a system unit, too, keeps in the tenant of the row."""
+    tied = {name for name, to in _references_of(model).items() if to.table.name != "users"}
+    return tied - {model.__tenancy__.column}
+
+
+def _references_of(model: type[Base]) -> dict[str, Column[Any]]:
     """Return the columns of a table that refer to rows of a tenant, and what they refer to."""
     name = model.__tablename__
     if name not in _TIED:
