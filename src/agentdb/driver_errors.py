@@ -109,9 +109,6 @@ def _is_read_unit(context: ExceptionContext) -> bool:
     return connection is not None and bool(connection.get_execution_options().get(READ_ONLY_OPTION))
 
 
-# --- PostgreSQL
-
-
 def _from_psycopg(error: Exception, context: ExceptionContext) -> AgentDBError | None:
     if not type(error).__module__.startswith("psycopg"):
         return None
@@ -217,9 +214,6 @@ _BY_CLASS: dict[str, Callable[[_Report], AgentDBError]] = {
     "57": _unavailable,
     "58": _unavailable,
 }
-
-
-# --- SQLite
 
 
 def _from_sqlite(error: Exception, context: ExceptionContext) -> AgentDBError | None:

@@ -199,9 +199,6 @@ def _guard_commits(engine: Engine) -> None:
             raise AgentDBError("an earlier statement failed, so the unit of work was rolled back")
 
 
-# --- SQLite
-
-
 def _interrupt_cancelled(engine: Engine) -> None:
     """Stop the statement of a cancelled task, which would go on in the thread of its connection."""
 
@@ -247,9 +244,6 @@ def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
             cursor = dbapi_connection.cursor()
             cursor.execute("PRAGMA query_only = OFF")
             cursor.close()
-
-
-# --- PostgreSQL
 
 
 def _prepare_postgresql(engine: Engine, settings: Settings) -> None:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Result, or_
+from sqlalchemy import or_
 from typing_extensions import Unpack
 
 from agentdb.batch import encode_batch
+from agentdb.conversations.messages import message_columns, message_rows
 from agentdb.conversations.models import (
     AgentConversation,
     AgentMessage,
@@ -28,7 +29,6 @@ from agentdb.conversations.rows import (
 )
 from agentdb.conversations.run_events import is_retry, run_event
 from agentdb.conversations.statements import (
-    GIVEN,
     TOUCH_EVERY,
     append_messages,
     append_messages_embedded,
@@ -41,29 +41,6 @@ from agentdb.ledger.segments import open_segment
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository import AppendOnlyRepository, Repository, VerbWrittenRepository
 from agentdb.tenancy.predicates import table_of
-
-
-def _columns_of(message: NewMessage) -> dict[str, Any]:
-    """Return a message as columns; text becomes the object that the search reads."""
-    if not isinstance(message, NewMessage):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
-        raise InvalidValueError("expects NewMessage objects")
-    content = message.content
-    columns = {name: getattr(message, name) for name in (*GIVEN, "created_at")}
-    columns["content"] = {"text": content} if isinstance(content, str) else content
-    columns["attachments"] = list(message.attachments)
-    if type(columns["content"]) is not dict:
-        expected = "expects text or a JSON object"
-        raise InvalidValueError(expected, table="agent_messages", column="content")
-    return columns
-
-
-def _messages(result: Result[Any]) -> list[MessageRow]:
-    return [_message({**row}) for row in result.mappings()]
-
-
-def _message(columns: dict[str, Any]) -> MessageRow:
-    columns["attachments"] = columns["attachments"] or []
-    return MessageRow(**columns)
 
 
 class AgentConversationRepository(Repository[AgentConversation, UUID]):
@@ -253,18 +230,18 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **({} if self.unit.tenant is None else {"tenant": self.unit.tenant}),
             **({} if position is None else {"after": position}),
         }
-        rows = _messages(await self.unit.execute(statement, parameters))
+        rows = message_rows(await self.unit.execute(statement, parameters))
         more = len(rows) > limit
         cursor = encode_cursor(seal, [rows[limit - 1].position]) if more else None
         return Page(tuple(rows[:limit]), cursor)
 
     def _encode(self, messages: Sequence[NewMessage]) -> dict[str, str]:
-        rows = [_columns_of(message) for message in messages]
+        rows = [message_columns(message) for message in messages]
         return encode_batch(table_of(AgentMessage), rows, postgresql=self.unit.is_postgresql)
 
     async def _append(self, parameters: dict[str, Any], now: datetime | None) -> list[MessageRow]:
         moment = {"now": self.unit.frozen(now)}
-        return _messages(await self.unit.execute(append_messages(), {**parameters, **moment}))
+        return message_rows(await self.unit.execute(append_messages(), {**parameters, **moment}))
 
     async def _append_embedded(
         self, parameters: dict[str, Any], now: datetime | None
@@ -277,7 +254,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
         touched = at if at - state.updated_at > TOUCH_EVERY else state.updated_at
         moment = {"at": at, "touched": touched, "first": state.first, "segment": state.segment_id}
         inserted = await self.unit.execute(append_messages_embedded(), {**parameters, **moment})
-        stored = _messages(inserted)
+        stored = message_rows(inserted)
         await self.unit.execute(count_messages_embedded(), {**parameters, **moment})
         return stored
 

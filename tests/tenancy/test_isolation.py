@@ -1,0 +1,188 @@
+"""Over all repositories and every verb, as they are found: what one tenant's unit can do to another.
+
+A new verb is called by itself. Where no argument is known for one of its parameters, the tests of
+its table fail and say where to add it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentdb.database import Database
+from agentdb.errors import (
+    AgentDBError,
+    NotFoundError,
+    PermissionDeniedError,
+    TenantMismatchError,
+    TenantRequiredError,
+)
+from agentdb.orm import TenancyClass
+from agentdb.unit_of_work import UnitOfWork
+from tests.rows import MODELS, Rows, rows_of
+from tests.tenancy.verbs import Call, calls, is_nothing
+from tests.tenancy.worlds import World, foreign_changes, leaks, shown, statements_of, unit_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WRITES = {"add", "add_many", "delete", "update", "upsert"}
+MAKES = {"get_or_create"}
+"""Verbs that make an own row where another tenant has one under the same key."""
+SHARED = [n for n, m in MODELS.items() if m.__tenancy__.kind is TenancyClass.SHARED]
+CONFINED = [name for name in MODELS if name not in SHARED]
+UNOWNED = [n for n, m in MODELS.items() if m.__tenancy__.kind is TenancyClass.OPTIONAL]
+
+
+def calls_of(unit: UnitOfWork, table: str, rows: Rows) -> list[Call]:
+    """Return the calls of all verbs of a table with arguments that lead to *rows*."""
+    return list(calls(type(getattr(unit, table)), rows))
+
+
+async def result_of(unit: UnitOfWork, table: str, call: Call) -> Any:
+    """Return what a verb returns, or the error that it raises."""
+    try:
+        return await call.on(unit, table)
+    except AgentDBError as error:
+        return error
+
+
+def told(result: Any) -> str:
+    """Return all that the caller of a verb learns."""
+    return repr(result) if isinstance(result, AgentDBError) else shown(result)
+
+
+async def attack(world: World, database: Database, table: str, rows: Rows) -> dict[str, str]:
+    """Call every verb in a unit of beta with values of *rows*; return what got through."""
+    got_through: dict[str, str] = {}
+    async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+        for call in calls_of(unit, table, rows):
+            if not call.names_row or call.verb in MAKES:
+                continue
+            result = await result_of(unit, table, call)
+            expected = TenantMismatchError if call.names_tenant else AgentDBError
+            if not isinstance(result, expected) and not is_nothing(result):
+                got_through[str(call)] = told(result)
+        changes = await foreign_changes(world, unit)
+    return got_through | {change: "changed" for change in changes}
+
+
+@pytest.mark.parametrize("table", CONFINED)
+async def test_no_verb_reaches_a_row_of_another_tenant(
+    world: World, database: Database, table: str
+) -> None:
+    """Reads find nothing, writes are refused or do nothing, and all tables are as they were."""
+    assert {} == await attack(world, database, table, world.alpha)
+
+
+@pytest.mark.parametrize("table", UNOWNED)
+async def test_no_verb_reaches_a_row_of_nobody(
+    world: World, database: Database, table: str
+) -> None:
+    """Rows without a tenant belong to system units, as long as they are about strangers."""
+    rows = {**world.alpha, table: world.unowned[table]}
+
+    assert {} == await attack(world, database, table, rows)
+
+
+@pytest.mark.parametrize("table", CONFINED)
+async def test_a_foreign_row_cannot_be_told_from_none(
+    world: World, database: Database, table: str
+) -> None:
+    """Every verb answers as it does for keys that nobody has: the same result, the same error."""
+    nobody = rows_of("nobody")
+    answers: list[dict[str, str]] = []
+    for rows in (world.alpha, nobody):
+        async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+            found = [c for c in calls_of(unit, table, rows) if c.verb not in MAKES]
+            answers.append({str(c): told(await result_of(unit, table, c)) for c in found})
+
+    assert answers[1] == answers[0]
+
+
+@pytest.mark.parametrize("table", CONFINED)
+async def test_reads_without_a_condition_show_the_own_rows(
+    world: World, database: Database, database_alone: Database, table: str
+) -> None:
+    """``all()``, ``count()`` and their like answer as if there were no other tenant."""
+    answers: list[dict[str, str]] = []
+    for chosen in (database_alone, database):
+        async with unit_of(chosen, tenant=world.beta["tenant_accounts"].id) as unit:
+            found = [c for c in calls_of(unit, table, world.beta) if not c.names_row]
+            answers.append({str(c): told(await result_of(unit, table, c)) for c in found})
+
+    assert answers[0] == answers[1]
+    assert [] == leaks(world, "".join(answers[1].values()))
+
+
+async def test_a_key_of_another_tenant_is_free_for_a_row_of_the_own(
+    world: World, database: Database
+) -> None:
+    """Each tenant has its own space of conversation keys."""
+    async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+        key = world.alpha["agent_conversations"].external_key
+        made, created = await unit.agent_conversations.get_or_create(key, "agent")
+
+        assert created
+        assert world.beta["tenant_accounts"].id == made.tenant_id
+        assert [f"agent_conversations {(made.id,)}"] == await foreign_changes(world, unit)
+
+
+@pytest.mark.parametrize("table", SHARED)
+async def test_the_catalogue_is_read_by_all_and_written_by_none(
+    world: World, database: Database, table: str
+) -> None:
+    """Tenants see plans and their features; only system units write them."""
+    async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+        results = {
+            str(call): (call.verb in WRITES, await result_of(unit, table, call))
+            for call in calls_of(unit, table, world.alpha)
+            if call.names_row
+        }
+        changes = await foreign_changes(world, unit)
+
+    written = {call: result for call, (writes, result) in results.items() if writes}
+    read = {call: result for call, (writes, result) in results.items() if not writes}
+    assert {PermissionDeniedError} == {type(result) for result in written.values()}
+    assert [] == [call for call, result in read.items() if is_nothing(result)]
+    assert [] == [call for call, result in read.items() if isinstance(result, AgentDBError)]
+    assert [] == changes
+
+
+@pytest.mark.parametrize("table", CONFINED)
+async def test_without_a_tenant_every_verb_is_refused_before_it_sends_anything(
+    world: World, database: Database, table: str
+) -> None:
+    """A unit that has neither tenant nor reason is a mistake that must not reach the database."""
+    async with unit_of(database) as unit:
+        found = calls_of(unit, table, world.alpha)
+        with statements_of(unit) as sent:
+            results = {str(call): (call, await result_of(unit, table, call)) for call in found}
+
+        assert [] == sent
+        assert {} == {
+            name: result
+            for name, (call, result) in results.items()
+            if not isinstance(result, AgentDBError if call.refuses else TenantRequiredError)
+        }
+
+
+@pytest.mark.parametrize("table", MODELS)
+async def test_a_system_unit_reaches_the_rows_of_every_tenant(
+    world: World, database: Database, table: str
+) -> None:
+    """With a reason for it, the same arguments lead to the rows: the other tests are not vacuous."""
+    missed: dict[str, str] = {}
+    async with unit_of(database, system="a test") as unit:
+        for call in calls_of(unit, table, world.alpha):
+            if call.refuses or (call.takes_tenant and not call.names_tenant):
+                continue
+            async with unit.session.begin_nested() as savepoint:
+                result = await result_of(unit, table, call)
+                await savepoint.rollback()
+            unit.session.expunge_all()
+            lost = (NotFoundError, TenantRequiredError, TenantMismatchError)
+            if isinstance(result, lost) or (is_nothing(result) and call.verb != "add_many"):
+                missed[str(call)] = told(result)
+
+    assert {} == missed

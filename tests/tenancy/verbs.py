@@ -1,0 +1,179 @@
+"""All public verbs of a repository, and arguments for them made from a tenant's rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, signature
+from typing import Any, NoReturn, get_type_hints
+
+from sqlalchemy import and_
+
+from agentdb.conversations.rows import NewMessage, NewRunEvent
+from agentdb.ledger.rows import LedgerPage
+from agentdb.paging import Page
+from agentdb.repository import Repository
+from agentdb.unit_of_work import UnitOfWork
+from tests.rows import INSTANT, MODELS, Rows, attribute_of, key_of, parent_of, row_of, table_of, values_of
+
+Make = Callable[[str, Rows], Any]
+"""Makes an argument from the table of the repository and the rows of a tenant."""
+
+ARGUMENTS: dict[str, Make] = {
+    "key": lambda table, rows: key_of(rows[table]),
+    "keys": lambda table, rows: [key_of(rows[table])],
+    "row": lambda table, rows: row_of(table, "new", rows),
+    "rows": lambda table, rows: [row_of(table, "new", rows)],
+    "values": lambda table, rows: {**values_of(table, "new", rows), **_key_columns(table, rows)},
+    "conflict": lambda table, rows: list(_key_columns(table, rows)),
+    "include_deleted": lambda *_: True,
+    "lock": lambda *_: True,
+    "ref": lambda _, rows: rows["agent_conversations"].id,
+    "get_or_create.key": lambda _, rows: rows["agent_conversations"].external_key,
+    "messages": lambda *_: [NewMessage(role="user", content="new")],
+    "events": lambda *_: [NewRunEvent(run_item_type="message", content_text="new")],
+    "frames": lambda *_: [
+        {
+            "schema": "public_sse_v1",
+            "kind": "lifecycle",
+            "stream_id": "new",
+            "event_id": 1,
+            "server_timestamp": INSTANT.isoformat(),
+        }
+    ],
+    "stream_id": lambda _, rows: rows["conversation_ledger_events"].stream_id,
+    "last_event_id": lambda *_: 0,
+    "invite": lambda _, rows: rows["tenant_signup_invites"],
+    "at": lambda *_: INSTANT,
+}
+"""Arguments by the name of the parameter, or by ``verb.parameter``; a parameter that is named as a
+column of the table takes the value of the tenant's row."""
+
+LEFT = {"order", "after", "limit", "batch", "update", "now", "direction", "visible_only", "kinds"}
+"""Optional parameters that lead to no row."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A verb with its arguments.
+
+    Attributes:
+        verb: The name of the verb.
+        arguments: By position.
+        options: By keyword.
+        names_row: Whether an argument leads to a row; else the verb is about all of them.
+        takes_tenant: Whether a tenant can be given too.
+        names_tenant: Whether it is.
+        refuses: Whether the verb is there to refuse.
+    """
+
+    verb: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+    names_row: bool = True
+    takes_tenant: bool = False
+    names_tenant: bool = False
+    refuses: bool = False
+
+    def __str__(self) -> str:
+        given = [type(argument).__name__ for argument in self.arguments]
+        return f"{self.verb}({', '.join([*given, *self.options])})"
+
+    async def on(self, unit: UnitOfWork, table: str) -> Any:
+        """Run the verb; a stream is read to its end."""
+        result = getattr(getattr(unit, table), self.verb)(*self.arguments, **self.options)
+        return [row async for row in result] if isinstance(result, AsyncIterator) else await result
+
+
+def verbs_of(repository: type[Repository[Any, Any]]) -> dict[str, Callable[..., Any]]:
+    """Return the public verbs of a repository, inherited ones included."""
+    found = {name: getattr(repository, name) for name in dir(repository) if name[0] != "_"}
+    return {name: verb for name, verb in found.items() if callable(verb) and name != "model"}
+
+
+def calls(repository: type[Repository[Any, Any]], rows: Rows) -> Iterator[Call]:
+    """Yield calls of all verbs of a repository with arguments that lead to *rows*."""
+    verbs = verbs_of(repository)
+    refusing = {n for n, verb in verbs.items() if get_type_hints(verb)["return"] is NoReturn}
+    if "add_many" in refusing:
+        refusing.add("add")  # which ends in it
+    for name, verb in verbs.items():
+        assert iscoroutinefunction(verb) or isasyncgenfunction(verb), f"{name} is not async"
+        yield from _calls(name, verb, repository.model.__tablename__, rows, refusing)
+
+
+def _calls(
+    name: str, verb: Callable[..., Any], table: str, rows: Rows, refusing: set[str]
+) -> Iterator[Call]:
+    parameters = [p for p in signature(verb).parameters.values() if p.name != "self"]
+    arguments: list[Any] = []
+    options: dict[str, Any] = {}
+    refuses = name in refusing
+    for parameter in parameters:
+        match parameter.kind:
+            case Parameter.VAR_POSITIONAL:
+                yield Call(name, (), dict(options), names_row=False, refuses=refuses)
+                arguments.append(_condition(table, rows))
+            case Parameter.VAR_KEYWORD:
+                options |= _plain_values(table, rows) if parameter.name == "values" else {}
+            case Parameter.KEYWORD_ONLY if parameter.default is not Parameter.empty:
+                if parameter.name not in {*LEFT, "tenant_id"}:
+                    options[parameter.name] = _argument(name, parameter, table, rows)
+            case Parameter.KEYWORD_ONLY:
+                options[parameter.name] = _argument(name, parameter, table, rows)
+            case _ if parameter.default is Parameter.empty:
+                arguments.append(_argument(name, parameter, table, rows))
+            case _:
+                assert parameter.name in LEFT, f"{table}.{name}: what is {parameter.name}?"
+    called = Call(name, tuple(arguments), options, refuses=refuses)
+    if not any(p.name == "tenant_id" and p.default is None for p in parameters):
+        yield called
+        return
+    named = {**options, "tenant_id": rows["tenant_accounts"].id}
+    yield replace(called, takes_tenant=True)
+    yield replace(called, takes_tenant=True, names_tenant=True, options=named)
+    if any(p.name == "ref" for p in parameters):
+        by_key = (rows["agent_conversations"].external_key, *arguments[1:])
+        yield replace(called, takes_tenant=True, arguments=by_key)
+
+
+def _argument(verb: str, parameter: Parameter, table: str, rows: Rows) -> Any:
+    make = ARGUMENTS.get(f"{verb}.{parameter.name}") or ARGUMENTS.get(parameter.name)
+    if make is not None:
+        return make(table, rows)
+    if hasattr(rows[table], parameter.name):
+        return getattr(rows[table], parameter.name)
+    if parameter.default is not Parameter.empty:
+        return parameter.default
+    raise AssertionError(
+        f"no argument for `{parameter.name}` of `{table}.{verb}`: add one to ARGUMENTS in "
+        "tests/tenancy/verbs.py that leads to a row of the tenant"
+    )
+
+
+def _key_columns(table: str, rows: Rows) -> dict[str, Any]:
+    names = [attribute_of(column) for column in table_of(MODELS[table]).primary_key]
+    return {name: getattr(rows[table], name) for name in names}
+
+
+def _condition(table: str, rows: Rows) -> Any:
+    columns = _key_columns(table, rows).items()
+    return and_(*(getattr(MODELS[table], name) == value for name, value in columns))
+
+
+def _plain_values(table: str, rows: Rows) -> dict[str, Any]:
+    """Return a column to update that refers to nothing, where the table has one."""
+    values = values_of(table, "new", rows)
+    key = table_of(MODELS[table]).primary_key.columns
+    plain = [
+        column
+        for column in table_of(MODELS[table]).columns
+        if column not in key and parent_of(column) is None and attribute_of(column) in values
+    ]
+    plain.sort(key=lambda column: not column.nullable)
+    return {attribute_of(column): values[attribute_of(column)] for column in plain[:1]}
+
+
+def is_nothing(result: object) -> bool:
+    """Whether a verb has found, or done, nothing."""
+    return not (result.items if isinstance(result, Page | LedgerPage) else result)
