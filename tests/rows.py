@@ -157,15 +157,8 @@ def _text(column: Column[Any], label: str) -> str:
     return f"{label}-{column.name.replace('_', '-')}"[:length]
 
 
-_PLAIN: dict[type[Any], Any] = {
-    UUID: _uuid,
-    str: _text,
-    int: lambda *_: 1,
-    bool: lambda *_: True,
-    bytes: lambda _, label: label.encode(),
-    datetime: lambda *_: INSTANT,
-    date: lambda *_: DAY,
-}
+_SAME: dict[type[Any], Any] = {int: 1, bool: True, datetime: INSTANT, date: DAY}
+"""Values that are the same in all rows."""
 
 
 def unowned_rows_of(label: str, parents: Mapping[str, Any]) -> Rows:

@@ -55,9 +55,13 @@ FITTING: dict[str, dict[str, Any]] = {
     "uq_user_notification_preferences_null_tenant": {"tenant_id": None},
     "uq_usage_counters_tenant_period_null_user": {"user_id": None},
     "uq_containers_tenant_id_name_deleted_at": {"deleted_at": INSTANT},
+    "uq_conversation_ledger_segments_conversation_id_segment_index": {"truncated_at": INSTANT},
     "uq_conversation_run_queue_items_head": {"status": "ready"},
 }
 """What a row holds to be in a partial index, or in one that another would hide."""
+
+HIDDEN = {"ix_user_sessions_refresh_jti", "pk_agent_containers", "pk_agent_vector_stores"}
+"""Keys whose duplicates always meet a narrower one too, which may be the one that is named."""
 
 
 def unique_keys(table: Table) -> Iterator[tuple[str, list[str]]]:
@@ -75,6 +79,7 @@ KEYS = [
     (name, key, columns)
     for name, model in MODELS.items()
     for key, columns in sorted(unique_keys(table_of(model)))
+    if key not in HIDDEN
 ]
 PARENTS = [
     (name, column.name)
@@ -153,7 +158,7 @@ async def test_every_unique_key_names_itself_when_it_is_taken(
     assert isinstance(error, DuplicateError)
     assert key == error.constraint
     assert f"{key} is taken" == str(error)
-    assert await getattr(system, table).exists()
+    assert await getattr(system, table).exists(include_deleted=True)
 
 
 @pytest.mark.parametrize(("table", "column"), PARENTS)
@@ -226,7 +231,9 @@ async def test_a_row_that_a_check_forbids_is_an_invalid_value(system: UnitOfWork
     """The error names the constraint."""
     rows = rows_of(CANARY)
     await stored(system, *rows.values())
-    empty = update(MODELS["conversation_ledger_events"]).values(payload_json=None)
+    empty = update(MODELS["conversation_ledger_events"]).values(
+        payload_json=None, payload_object_id=None
+    )
     error = await refused(system, empty)
 
     assert isinstance(error, InvalidValueError)
@@ -255,9 +262,9 @@ REFUSED: list[tuple[dict[str, Any], type[InvalidValueError]]] = [
 ]
 
 
-def plan(code: str, **values: Any) -> BillingPlan:
+def plan(*, like: str, **values: Any) -> BillingPlan:
     """Return a plan that is not stored."""
-    return BillingPlan(**{"code": code, "name": code, "price_cents": 1, **values})
+    return BillingPlan(**{"code": like, "name": like, "price_cents": 1, **values})
 
 
 @pytest.mark.parametrize(("values", "kind"), REFUSED)
@@ -266,11 +273,11 @@ async def test_a_refused_value_raises_alike_by_every_verb(
 ) -> None:
     """By add, add_many, update, upsert and Core; the value is not shown and the unit goes on."""
     (column,) = values
-    kept = await system.billing_plans.add(plan("kept"))
+    kept = await system.billing_plans.add(plan(like="kept"))
     full = {"code": "b", "name": "b", "price_cents": 1, **values}
     calls: list[Any] = [
-        lambda: system.billing_plans.add(plan("b", **values)),
-        lambda: system.billing_plans.add_many([plan("a"), plan("b", **values), plan("c")]),
+        lambda: system.billing_plans.add(plan(like="b", **values)),
+        lambda: system.billing_plans.add_many([plan(like="a"), plan(like="b", **values), plan(like="c")]),
         lambda: system.billing_plans.upsert(full, ["code"]),
         lambda: system.session.execute(insert(BillingPlan), [full, full]),
     ]
@@ -290,10 +297,10 @@ async def test_a_refused_value_raises_alike_by_every_verb(
 async def test_after_an_error_the_unit_commits_the_rest(agentdb_database: Database) -> None:
     """What a verb refused is undone alone: everything before and after it is stored."""
     async with agentdb_database.begin_system(reason="test") as unit:
-        first = await unit.billing_plans.add(plan("first"))
+        first = await unit.billing_plans.add(plan(like="first"))
         failures: list[tuple[type[AgentDBError], Any]] = [
-            (DuplicateError, unit.billing_plans.add(plan("first"))),
-            (DuplicateError, unit.billing_plans.add_many([plan("x"), plan("first")])),
+            (DuplicateError, unit.billing_plans.add(plan(like="first"))),
+            (DuplicateError, unit.billing_plans.add_many([plan(like="x"), plan(like="first")])),
             (InvalidValueError, unit.billing_plans.update(first.id, name=None)),
             (
                 NotFoundError,
@@ -307,7 +314,7 @@ async def test_after_an_error_the_unit_commits_the_rest(agentdb_database: Databa
         for kind, failing in failures:
             with pytest.raises(kind):
                 await failing
-        await unit.billing_plans.add(plan("last"))
+        await unit.billing_plans.add(plan(like="last"))
     async with agentdb_database.read(reason="test") as unit:
         codes = {row.code for row in await unit.billing_plans.all()}
 
@@ -319,7 +326,7 @@ async def test_an_over_long_value_is_the_same_error_wherever_the_row_comes_from(
 ) -> None:
     """A host's own flush raises our error too, without the value."""
     unit = UnitOfWork(agentdb_session, system="a host's session")
-    agentdb_session.add(plan(CANARY * 20))
+    agentdb_session.add(plan(like=CANARY * 20))
     with pytest.raises(ValueTooLongError) as caught:
         await agentdb_session.flush()
 
@@ -330,7 +337,7 @@ async def test_an_over_long_value_is_the_same_error_wherever_the_row_comes_from(
 
 async def test_a_row_that_vanished_is_stale(system: UnitOfWork) -> None:
     """A host's flush of a row that a statement has deleted is a StaleVersionError."""
-    row = await system.billing_plans.add(plan("a"))
+    row = await system.billing_plans.add(plan(like="a"))
     await system.session.execute(
         text("DELETE FROM billing_plans"), execution_options={"agentdb_confined": True}
     )
@@ -448,7 +455,7 @@ async def test_a_statement_that_takes_too_long_runs_into_its_limit(agentdb_url: 
 async def test_a_deadlock_is_transient(agentdb_database: Database) -> None:
     """One of the two units is told to run again, the other goes on."""
     async with agentdb_database.begin_system(reason="test") as unit:
-        rows = [await unit.billing_plans.add(plan(code)) for code in "ab"]
+        rows = [await unit.billing_plans.add(plan(like=code)) for code in "ab"]
     both = asyncio.Barrier(2)
 
     async def call(first: UUID, second: UUID) -> None:
@@ -537,7 +544,7 @@ async def test_errors_of_sqlite_are_known_by_their_code(agentdb_url: str) -> Non
         with pytest.raises(UnavailableError, match="disk is full") as caught:
             async with database.begin_system(reason="test") as unit:
                 await unit.session.execute(text("PRAGMA max_page_count = 1"))
-                await unit.billing_plans.add_many([plan(f"p{n}") for n in range(20_000)])
+                await unit.billing_plans.add_many([plan(like=f"p{n}") for n in range(20_000)])
         assert not may_pass(caught.value)
 
 
@@ -549,9 +556,9 @@ async def test_every_error_of_a_hosts_engine_is_translated(agentdb_url: str) -> 
     configure(engine)
     async with AsyncSession(engine) as session:
         unit = UnitOfWork(session, system="a host's session")
-        await unit.billing_plans.add(plan("a"))
+        await unit.billing_plans.add(plan(like="a"))
         with pytest.raises(DuplicateError) as caught:
-            await unit.billing_plans.add(plan("a", name=CANARY))
+            await unit.billing_plans.add(plan(like="a", name=CANARY))
         await session.commit()
         assert 1 == len((await session.execute(select(BillingPlan))).all())
     await engine.dispose()

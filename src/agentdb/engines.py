@@ -175,6 +175,8 @@ def _guard_forks(engine: Engine) -> None:
             abandon(connection)
             raise ForkedEngineError("the unit of work was begun in the parent process")
 
+    # Before the cursor too: making one asks the thread of the connection, which no child has.
+    event.listen(engine, "before_execute", refuse)
     event.listen(engine, "before_cursor_execute", refuse)
     event.listen(engine, "commit", refuse)
 

@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent
+from threading import Event
+from time import monotonic
 
 import pytest
+from sqlalchemy import make_url
 
 from agentdb.testing import Templates
 
@@ -139,6 +144,27 @@ def test_an_unknown_backend_is_refused(project: pytest.Pytester) -> None:
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--agentdb-backend expects sqlite, postgres, both*"])
+
+
+def test_a_killed_session_leaves_no_server_behind() -> None:
+    """The server and its folder go with the process that started them."""
+    program = (
+        "import os, signal; from agentdb.testing import EmbeddedPostgres;"
+        "server = EmbeddedPostgres(); print(server.url, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    folder = Path(str(make_url(killed.stdout.decode().strip()).query["host"]))
+
+    assert eventually(lambda: not folder.exists())
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether something comes true soon."""
+    deadline = monotonic() + seconds
+    while not check() and monotonic() < deadline:
+        Event().wait(0.05)
+    return check()
 
 
 def test_loading_the_plugin_costs_nothing() -> None:

@@ -95,19 +95,19 @@ class Outcome:
         return hash(self.error)
 
 
-def same(left: Any, right: Any) -> bool:
+def same(left: object, right: object) -> bool:
     """Whether two values are equal, of equal types all the way down."""
-    return bool(left == right) and _types(left) == _types(right)
+    return left == right and _types(left) == _types(right)
 
 
 def _types(value: Any) -> Any:
     """Return the types of a value and of all that it holds, in its shape."""
-    kind: type[Any] = type(value)
-    if kind is dict:
-        return {key: _types(value[key]) for key in value}
-    if kind is list:
-        return [_types(item) for item in value]
-    return kind
+    children: Callable[[], Any] | None = getattr(value, "items", None)
+    if children is not None:
+        return {key: _types(child) for key, child in children()}
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        return value.__class__
+    return [_types(child) for child in value]
 
 
 def _by_core(session: Session, column: str, value: Any) -> None:

@@ -107,9 +107,11 @@ def selects(
     for part in parts[1:]:
         if draw(st.booleans()):
             table = part[0].clause.table if hasattr(part[0], "clause") else part[0].table
-            target = part[0].clause._annotations.get("parententity") if hasattr(
-                part[0], "clause"
-            ) else None
+            target = (
+                part[0].clause._annotations.get("parententity")
+                if hasattr(part[0], "clause")
+                else None
+            )
             onto = table if target is None else target.entity
             statement = statement.join(onto, draw(st.sampled_from([true(), seen[0] == part[0]])))
     for _ in range(draw(st.integers(0, 2))):

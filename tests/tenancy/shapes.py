@@ -222,9 +222,7 @@ READS: dict[str, Shape] = {
     "condition on a class beside": lambda _: select(T.id).where(
         U.memberships.any(U.email.startswith("alpha"))
     ),
-    "has of a class beside": lambda _: select(T.id).where(
-        M.conversation.has(C.tenant_id != T.id)
-    ),
+    "has of a class beside": lambda _: select(T.id).where(M.conversation.has(C.tenant_id != T.id)),
     # --- Aliases of it
     "alias": lambda _: select(_alias()),
     "attribute of an alias": lambda _: select(_alias().id),
@@ -316,10 +314,14 @@ READS: dict[str, Shape] = {
     ),
     "subqueryload": lambda _: select(U).options(subqueryload(U.memberships)),
     "immediateload": lambda _: select(U).options(immediateload(U.memberships)),
-    "contains_eager": lambda _: select(U).join(U.memberships).options(contains_eager(U.memberships)),
-    "contains_eager of an alias": lambda _: select(U)
-    .join(a := aliased(TenantUserMembership), a.user_id == U.id)
-    .options(contains_eager(U.memberships.of_type(a))),
+    "contains_eager": lambda _: (
+        select(U).join(U.memberships).options(contains_eager(U.memberships))
+    ),
+    "contains_eager of an alias": lambda _: (
+        select(U)
+        .join(a := aliased(TenantUserMembership), a.user_id == U.id)
+        .options(contains_eager(U.memberships.of_type(a)))
+    ),
     "load_only": lambda _: select(C).options(load_only(C.display_name)),
     "defer": lambda _: select(C).options(defer(C.display_name)),
     "undefer": lambda _: select(C).options(undefer(C.display_name), raiseload("*")),
@@ -327,7 +329,9 @@ READS: dict[str, Shape] = {
     # --- Around the mapped class
     "statement of a class": lambda _: select(C).from_statement(select(C)),
     "statement of a table": lambda _: select(C).from_statement(select(tc)),
-    "statement of text": lambda _: select(C).from_statement(text("SELECT * FROM agent_conversations")),
+    "statement of text": lambda _: select(C).from_statement(
+        text("SELECT * FROM agent_conversations")
+    ),
     "statement of text columns": lambda _: select(C).from_statement(
         text("SELECT * FROM agent_conversations").columns(tc.c.id)
     ),
@@ -361,9 +365,7 @@ READS: dict[str, Shape] = {
     "text hint": lambda _: select(T.slug).with_statement_hint(
         "UNION ALL SELECT display_name FROM agent_conversations"
     ),
-    "text table hint": lambda _: select(T.slug).with_hint(
-        T, "CROSS JOIN agent_conversations"
-    ),
+    "text table hint": lambda _: select(T.slug).with_hint(T, "CROSS JOIN agent_conversations"),
     "text operator": lambda _: select(
         T.slug.op("|| (SELECT min(display_name) FROM agent_conversations) ||")("")
     ),
@@ -438,12 +440,12 @@ WRITES: dict[str, Shape] = {
     "update": lambda _: update(C).values(display_name="hack"),
     "update by foreign key": lambda c: update(C).where(C.id == c).values(display_name="hack"),
     "update returning": lambda _: update(C).values(display_name="hack").returning(C.display_name),
-    "update fetching": lambda _: update(C)
-    .values(display_name="hack")
-    .execution_options(synchronize_session="fetch"),
-    "update evaluated": lambda _: update(C)
-    .values(display_name="hack")
-    .execution_options(synchronize_session="evaluate"),
+    "update fetching": lambda _: (
+        update(C).values(display_name="hack").execution_options(synchronize_session="fetch")
+    ),
+    "update evaluated": lambda _: (
+        update(C).values(display_name="hack").execution_options(synchronize_session="evaluate")
+    ),
     "update of an alias": lambda _: update(_alias()).values(display_name="hack"),
     "update by a parent": lambda _: update(M).values(tool_name="hack"),
     "update of people": lambda _: update(UserProfile).values(display_name="hack"),
@@ -454,7 +456,9 @@ WRITES: dict[str, Shape] = {
     "update of the owner in order": lambda c: update(C).ordered_values((C.tenant_id, c)),
     "update of the owner by column": lambda c: update(C).values({tc.c.tenant_id: c}),
     "update of a parent": lambda c: update(M).values(conversation_id=c),
-    "update with a subquery": lambda c: _unsynchronized(update(T).values(name=func.coalesce(_name_of(c), "none"))),
+    "update with a subquery": lambda c: _unsynchronized(
+        update(T).values(name=func.coalesce(_name_of(c), "none"))
+    ),
     "update from a class": lambda c: _unsynchronized(
         update(T).values(name=C.display_name).where(C.id == c)
     ),
@@ -499,9 +503,11 @@ WRITES: dict[str, Shape] = {
     "insert from a class": lambda _: insert(C).from_select(["id"], select(C.id)),
     "insert from a table": lambda _: insert(C).from_select(["id"], select(tc.c.id)),
     "insert into a lightweight table": lambda c: insert(_light()).values(id=c),
-    "insert over another": lambda c: postgresql.insert(C)
-    .values(id=c, display_name="hack")
-    .on_conflict_do_update(index_elements=["id"], set_={"display_name": "hack"}),
+    "insert over another": lambda c: (
+        postgresql.insert(C)
+        .values(id=c, display_name="hack")
+        .on_conflict_do_update(index_elements=["id"], set_={"display_name": "hack"})
+    ),
     "insert in a cte": lambda c: select(insert(C).values(id=c).returning(C.id).cte()),
     "update in a cte": lambda _: select(
         update(C).values(display_name="hack").returning(C.display_name).cte()

@@ -38,6 +38,7 @@ async def outcome(unit: UnitOfWork, statement: Any) -> object:
     except (AgentDBError, SQLAlchemyError, NotImplementedError) as error:
         return type(error)
 
+
 async def check(
     statement: Any, world: World, database: Database, database_alone: Database, *, writes: bool
 ) -> None:

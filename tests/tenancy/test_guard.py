@@ -302,6 +302,20 @@ async def test_a_system_unit_writes_history_of_people_who_have_left(
         assert world.beta["tenant_accounts"].id == event.tenant_id
 
 
+async def test_a_key_that_another_tenant_holds_is_taken(world: World, database: Database) -> None:
+    """Where a key is unique across tenants, neither `add` nor `upsert` touches who holds it."""
+    held = {"openai_id": world.alpha["containers"].openai_id}
+    async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+        with pytest.raises(DuplicateError):
+            await unit.containers.add(new_row(world, "containers", **held))
+        for update_only in (None, ()):
+            values = {**values_of("containers", "new", world.beta), **held}
+            with pytest.raises(DuplicateError):
+                await unit.containers.upsert(values, ["openai_id"], update=update_only)
+
+        assert [] == await foreign_changes(world, unit)
+
+
 async def test_an_upsert_of_a_system_unit_moves_no_row_to_another_tenant(
     world: World, database: Database
 ) -> None:

@@ -129,9 +129,7 @@ REFUSED: dict[str, tuple[type[Exception], Way]] = {
     "bulk update": (
         PermissionDeniedError,
         on_session(
-            lambda s, key: s.bulk_update_mappings(
-                inspect(C), [{"id": key, "display_name": "hack"}]
-            )
+            lambda s, key: s.bulk_update_mappings(inspect(C), [{"id": key, "display_name": "hack"}])
         ),
     ),
     "bulk save": (

@@ -14,7 +14,17 @@ from agentdb.ledger.rows import LedgerPage
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.unit_of_work import UnitOfWork
-from tests.rows import INSTANT, MODELS, Rows, attribute_of, key_of, parent_of, row_of, table_of, values_of
+from tests.rows import (
+    INSTANT,
+    MODELS,
+    Rows,
+    attribute_of,
+    key_of,
+    parent_of,
+    row_of,
+    table_of,
+    values_of,
+)
 
 Make = Callable[[str, Rows], Any]
 """Makes an argument from the table of the repository and the rows of a tenant."""
@@ -24,7 +34,7 @@ ARGUMENTS: dict[str, Make] = {
     "keys": lambda table, rows: [key_of(rows[table])],
     "row": lambda table, rows: row_of(table, "new", rows),
     "rows": lambda table, rows: [row_of(table, "new", rows)],
-    "values": lambda table, rows: {**values_of(table, "new", rows), **_key_columns(table, rows)},
+    "values": lambda table, rows: _stored(table, rows),
     "conflict": lambda table, rows: list(_key_columns(table, rows)),
     "include_deleted": lambda *_: True,
     "lock": lambda *_: True,
@@ -53,7 +63,7 @@ LEFT = {"order", "after", "limit", "batch", "update", "now", "direction", "visib
 """Optional parameters that lead to no row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """A verb with its arguments.
 
@@ -156,6 +166,11 @@ def _key_columns(table: str, rows: Rows) -> dict[str, Any]:
     return {name: getattr(rows[table], name) for name in names}
 
 
+def _stored(table: str, rows: Rows) -> dict[str, Any]:
+    columns = [column for column in table_of(MODELS[table]).columns if column.computed is None]
+    return {attribute_of(c): getattr(rows[table], attribute_of(c)) for c in columns}
+
+
 def _condition(table: str, rows: Rows) -> Any:
     columns = _key_columns(table, rows).items()
     return and_(*(getattr(MODELS[table], name) == value for name, value in columns))
@@ -164,11 +179,10 @@ def _condition(table: str, rows: Rows) -> Any:
 def _plain_values(table: str, rows: Rows) -> dict[str, Any]:
     """Return a column to update that refers to nothing, where the table has one."""
     values = values_of(table, "new", rows)
-    key = table_of(MODELS[table]).primary_key.columns
     plain = [
         column
         for column in table_of(MODELS[table]).columns
-        if column not in key and parent_of(column) is None and attribute_of(column) in values
+        if not column.primary_key and parent_of(column) is None and attribute_of(column) in values
     ]
     plain.sort(key=lambda column: not column.nullable)
     return {attribute_of(column): values[attribute_of(column)] for column in plain[:1]}

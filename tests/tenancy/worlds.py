@@ -129,9 +129,7 @@ async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
     own = {(name, _stored_key(row)) for name, row in world.beta.items()}
     keys = {(name, key) for name in before for key in {**before[name], **after[name]}}
     return sorted(
-        f"{name} {key}"
-        for name, key in keys - own
-        if before[name].get(key) != after[name].get(key)
+        f"{name} {key}" for name, key in keys - own if before[name].get(key) != after[name].get(key)
     )
 
 

