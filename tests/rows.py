@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from sqlalchemy import Column, Connection, Enum, Table, inspect, select
+from sqlalchemy import Column, Connection, Table, inspect, select
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import sort_tables
 
 from agentdb import models
 from agentdb.orm import Base, TenancyClass
-from agentdb.types import CITEXTCompat, Choice, JSONCompat
-
+from agentdb.types import Choice, CITEXTCompat, JSONCompat, NativeEnum
 
 Rows = dict[str, Any]
 """A row of each table, by its name."""
@@ -61,8 +60,8 @@ def attribute_of(column: Column[Any]) -> str:
 def key_of(row: Base) -> Any:
     """Return the primary key of a row; a tuple where it has several columns."""
     columns = table_of(type(row)).primary_key.columns
-    values = tuple(getattr(row, attribute_of(column)) for column in columns)
-    return values if len(values) > 1 else values[0]
+    values = [getattr(row, attribute_of(column)) for column in columns]
+    return tuple(values) if len(values) > 1 else values[0]
 
 
 def rows_of(label: str) -> Rows:
@@ -109,20 +108,23 @@ def _value(column: Column[Any], label: str, parents: Mapping[str, Any]) -> Any:
     parent = parent_of(column)
     if parent is not None:
         return _reference(column, label, parents, parent)
+    if column.name == "conversation_key":
+        return f"{parents['tenant_accounts'].id}:{label}"
+    if column.type.python_type is datetime and column.nullable:
+        return None  # not deleted, not revoked, not truncated
+    has_default = column.default is not None and column.default.is_scalar
+    return _LEFT if has_default else _made(column, label)
+
+
+def _made(column: Column[Any], label: str) -> Any:
+    kind = column.type.python_type
     if isinstance(column.type, Choice):
         return column.type.labels[0]
     if isinstance(column.type, JSONCompat):
         return [{"label": label}] if column.name in LISTS else {"label": label}
-    if column.name == "conversation_key":
-        return f"{parents['tenant_accounts'].id}:{label}"
-    kind = column.type.python_type
-    if isinstance(getattr(column.type, "impl", None), Enum):
+    if isinstance(column.type, NativeEnum):
         return next(iter(cast("Iterable[Any]", kind)))
-    if kind is datetime and column.nullable:
-        return None  # not deleted, not revoked, not truncated
-    if column.default is not None and column.default.is_scalar and column.name != "id":
-        return _LEFT
-    return _PLAIN[kind](column, label)
+    return _SAME[kind] if kind in _SAME else _MAKERS[kind](column, label)
 
 
 def parent_of(column: Column[Any]) -> tuple[str, str] | None:
@@ -131,7 +133,7 @@ def parent_of(column: Column[Any]) -> tuple[str, str] | None:
     tenancy = MODELS[table].__tenancy__
     for key in column.foreign_keys:
         return key.column.table.name, key.column.name
-    if column.name == tenancy.column and table != "tenant_accounts" and table != "users":
+    if column.name == tenancy.column and table not in {"tenant_accounts", "users"}:
         return (tenancy.parent or "tenant_accounts"), "id"
     return (SAID[table, column.name], "id") if (table, column.name) in SAID else None
 
@@ -157,6 +159,15 @@ def _text(column: Column[Any], label: str) -> str:
     return f"{label}-{column.name.replace('_', '-')}"[:length]
 
 
+def _bytes(_: Column[Any], label: str) -> bytes:
+    return label.encode()
+
+
+_MAKERS: dict[type[Any], Callable[[Column[Any], str], Any]] = {
+    UUID: _uuid,
+    str: _text,
+    bytes: _bytes,
+}
 _SAME: dict[type[Any], Any] = {int: 1, bool: True, datetime: INSTANT, date: DAY}
 """Values that are the same in all rows."""
 

@@ -6,14 +6,13 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from agentdb import Database, Settings, UnitOfWork
-from agentdb import database as module
 from agentdb.errors import (
     CommitUnknownError,
     ConfigurationError,
@@ -53,10 +52,14 @@ async def test_a_unit_commits_when_its_block_ends(agentdb_database: Database) ->
 
 async def test_a_unit_rolls_back_when_its_block_raises(agentdb_database: Database) -> None:
     """Nothing of a unit that raised is stored, and the exception goes on."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def unit() -> None:
         async with agentdb_database.begin_system(reason="test") as uow:
             await make(uow)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await unit()
 
     assert "acme" not in await slugs(agentdb_database)
 
@@ -151,14 +154,14 @@ async def test_an_unknown_commit_is_settled_or_raised(
     agentdb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A COMMIT without an answer is not repeated, unless the caller tells that it failed."""
-    real, lost = module._commit, [True]
+    real, lost = AsyncSession.commit, [True]
 
-    async def commit(session: Any) -> None:
+    async def commit(session: AsyncSession) -> None:
         await real(session)
         if lost.pop() if lost else False:
-            raise CommitUnknownError("lost")
+            raise UnavailableError("lost")
 
-    monkeypatch.setattr(module, "_commit", commit)
+    monkeypatch.setattr(AsyncSession, "commit", commit)
     with pytest.raises(CommitUnknownError):
         await agentdb_database.run(make, reason="test")
     lost.append(True)
@@ -179,14 +182,14 @@ async def test_a_cancellation_waits_for_the_commit(
     agentdb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled during COMMIT, twice even, a unit has committed and then raises."""
-    real, committing = module._commit, asyncio.Event()
+    real, committing = AsyncSession.commit, asyncio.Event()
 
-    async def commit(session: Any) -> None:
+    async def commit(session: AsyncSession) -> None:
         committing.set()
         await asyncio.sleep(0)
         await real(session)
 
-    monkeypatch.setattr(module, "_commit", commit)
+    monkeypatch.setattr(AsyncSession, "commit", commit)
 
     async def unit() -> None:
         async with agentdb_database.begin_system(reason="test") as uow:

@@ -52,7 +52,7 @@ Drawn = Any
 @st.composite
 def sources(draw: st.DrawFn, depth: int) -> list[Any]:
     """Draw what stands in a FROM, as its columns with the type of text."""
-    model = draw(st.sampled_from(list(COLUMNS)))
+    model: Any = draw(st.sampled_from(list(COLUMNS)))
     kinds = ["class"] * 3 + ["alias"] * 3 + ["table", "table alias"]
     kind = draw(st.sampled_from(kinds + (["subquery", "cte"] * 2 if depth else [])))
     if kind in {"subquery", "cte"}:
@@ -131,7 +131,7 @@ def reads(draw: st.DrawFn) -> Any:
 @st.composite
 def writes(draw: st.DrawFn) -> Any:
     """Draw an UPDATE or a DELETE."""
-    model = draw(st.sampled_from(list(TEXTS)))
+    model: Any = draw(st.sampled_from(list(TEXTS)))
     target: Any = draw(st.sampled_from([model, model, model, table_of(model)]))
     owner: Any = draw(st.sampled_from([model, model, aliased(model), table_of(model).c]))
     seen = [cast(getattr(owner, name), Text) for name in COLUMNS[model]]

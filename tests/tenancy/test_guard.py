@@ -78,8 +78,8 @@ async def refused(
                 unit.session.add_all(rows)
                 await unit.session.flush()
 
-        assert 1 == await unit.tenant_accounts.count()
-        assert [] == await foreign_changes(world, unit)
+        assert await unit.tenant_accounts.count() == 1
+        assert await foreign_changes(world, unit) == []
     return caught.value
 
 
@@ -140,7 +140,7 @@ async def test_a_stored_row_is_not_led_to_another_tenant(
         with pytest.raises((PermissionDeniedError, TenantMismatchError)):
             await unit.session.execute(update(model).values({attribute: foreign}))
 
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 @pytest.mark.parametrize("table", tables_of(*OWNED, TenancyClass.PARENT, TenancyClass.IDENTITY))
@@ -157,7 +157,7 @@ async def test_a_stored_row_stays_with_its_owner(
                 setattr(row, column, getattr(world.alpha[table], column))
                 await unit.session.flush()
 
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 async def test_a_text_that_is_no_tenant_is_refused(world: World, database: Database) -> None:
@@ -217,7 +217,7 @@ async def test_a_tenant_deletes_no_user(world: World, database: Database) -> Non
                     await unit.session.delete(row)
                     await unit.session.flush()
 
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 async def test_a_membership_moves_to_nobody_else(world: World, database: Database) -> None:
@@ -248,7 +248,7 @@ async def test_rows_of_one_flush_may_refer_to_each_other(world: World, database:
             unit.session.add_all([run, step])
             await unit.session.flush()
 
-        assert [] == [statement for statement in sent if "FROM workflow_runs" in statement]
+        assert [statement for statement in sent if "FROM workflow_runs" in statement] == []
         assert str(tenant) == run.tenant_id
 
 
@@ -260,7 +260,7 @@ async def test_a_flush_looks_once_into_each_table(world: World, database: Databa
             unit.session.add_all(rows)
             await unit.session.flush()
 
-        assert 1 == len([statement for statement in sent if statement.startswith("SELECT")])
+        assert len([statement for statement in sent if statement.startswith("SELECT")]) == 1
 
 
 @pytest.mark.parametrize(("table", "attribute"), TIES)
@@ -313,7 +313,7 @@ async def test_a_key_that_another_tenant_holds_is_taken(world: World, database: 
             with pytest.raises(DuplicateError):
                 await unit.containers.upsert(values, ["openai_id"], update=update_only)
 
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 async def test_an_upsert_of_a_system_unit_moves_no_row_to_another_tenant(
@@ -328,7 +328,7 @@ async def test_an_upsert_of_a_system_unit_moves_no_row_to_another_tenant(
         with pytest.raises(DuplicateError):
             await unit.containers.upsert(values, ["openai_id"], update=())
 
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 async def test_a_unit_without_a_tenant_writes_nothing(world: World, database: Database) -> None:
@@ -340,4 +340,4 @@ async def test_a_unit_without_a_tenant_writes_nothing(world: World, database: Da
                 await unit.session.flush()
             unit.session.expunge_all()
 
-            assert [] == sent
+            assert sent == []

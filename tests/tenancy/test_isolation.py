@@ -86,8 +86,8 @@ async def test_no_verb_reaches_a_row_of_another_tenant(
     results, changes = await attack(world, database, table, world.alpha)
     without, _ = await attack(world, database, table, nobody)
 
-    assert {} == successes(results)
-    assert [] == changes
+    assert successes(results) == {}
+    assert changes == []
     assert [told(result) for result in without.values()] == [told(r) for r in results.values()]
 
 
@@ -99,8 +99,8 @@ async def test_no_verb_reaches_a_row_of_nobody(
     rows = {**world.alpha, table: world.unowned[table]}
     results, changes = await attack(world, database, table, rows)
 
-    assert {} == successes(results)
-    assert [] == changes
+    assert successes(results) == {}
+    assert changes == []
 
 
 @pytest.mark.parametrize("table", CONFINED)
@@ -115,7 +115,7 @@ async def test_reads_without_a_condition_show_the_own_rows(
             answers.append({str(c): told(await result_of(unit, table, c)) for c in found})
 
     assert answers[0] == answers[1]
-    assert [] == leaks(world, "".join(answers[1].values()))
+    assert leaks(world, "".join(answers[1].values())) == []
 
 
 async def test_a_key_of_another_tenant_is_free_for_a_row_of_the_own(
@@ -147,9 +147,9 @@ async def test_the_catalogue_is_read_by_all_and_written_by_none(
     written = {call: result for call, (writes, result) in results.items() if writes}
     read = {call: result for call, (writes, result) in results.items() if not writes}
     assert {PermissionDeniedError} == {type(result) for result in written.values()}
-    assert [] == [call for call, result in read.items() if is_nothing(result)]
-    assert [] == [call for call, result in read.items() if isinstance(result, AgentDBError)]
-    assert [] == changes
+    assert [call for call, result in read.items() if is_nothing(result)] == []
+    assert [call for call, result in read.items() if isinstance(result, AgentDBError)] == []
+    assert changes == []
 
 
 @pytest.mark.parametrize("table", CONFINED)
@@ -162,12 +162,12 @@ async def test_without_a_tenant_every_verb_is_refused_before_it_sends_anything(
         with statements_of(unit) as sent:
             results = {str(call): (call, await result_of(unit, table, call)) for call in found}
 
-        assert [] == sent
-        assert {} == {
+        assert sent == []
+        assert {
             name: result
             for name, (call, result) in results.items()
             if not isinstance(result, AgentDBError if call.refuses else TenantRequiredError)
-        }
+        } == {}
 
 
 @pytest.mark.parametrize("table", MODELS)
@@ -188,4 +188,4 @@ async def test_a_system_unit_reaches_the_rows_of_every_tenant(
             if isinstance(result, lost) or (is_nothing(result) and call.verb != "add_many"):
                 missed[str(call)] = told(result)
 
-    assert {} == missed
+    assert missed == {}

@@ -94,7 +94,7 @@ async def test_the_engine_of_a_host_is_configured_first(tmp_path: Path) -> None:
             UnitOfWork(session, tenant=ONE)
         configure(engine)
 
-        assert ONE == UnitOfWork(session, tenant=ONE).tenant
+        assert UnitOfWork(session, tenant=ONE).tenant == ONE
     await engine.dispose()
 
 
@@ -103,11 +103,12 @@ async def test_a_session_serves_one_tenant(database: Database) -> None:
     """What one unit has loaded would be found by the next: each tenant has its own session."""
     async with AsyncSession(database.engine) as session:
         UnitOfWork(session, tenant=ONE)
-        for scope in ({"tenant": OTHER}, {"system": "a test"}, {}):
+        scopes: list[dict[str, Any]] = [{"tenant": OTHER}, {"system": "a test"}, {}]
+        for scope in scopes:
             with pytest.raises(TenantMismatchError):
-                UnitOfWork(session, **scope)  # type: ignore[arg-type]
+                UnitOfWork(session, **scope)
 
-        assert ONE == UnitOfWork(session, tenant=ONE).tenant
+        assert UnitOfWork(session, tenant=ONE).tenant == ONE
 
 
 @session_loop
@@ -118,7 +119,7 @@ async def test_a_system_session_stays_one_for_any_reason(database: Database) -> 
         with pytest.raises(TenantMismatchError):
             UnitOfWork(session, tenant=ONE)
 
-        assert "another" == UnitOfWork(session, system="another").scope.reason
+        assert UnitOfWork(session, system="another").scope.reason == "another"
 
 
 @session_loop
@@ -132,7 +133,7 @@ async def test_the_statements_of_the_host_are_confined_too(
         after = (await session.scalars(select(TenantAccount.slug))).all()
 
     assert {"alpha-slug", "beta-slug"} == set(before)
-    assert ["beta-slug"] == after
+    assert after == ["beta-slug"]
 
 
 @session_loop
@@ -143,15 +144,15 @@ async def test_other_sessions_of_the_host_stay_free(world: World, database: Data
     async with AsyncSession(database.engine) as session:
         found = (await session.scalars(select(TenantAccount.slug))).all()
 
-    assert 2 == len(found)
+    assert len(found) == 2
 
 
 @session_loop
 async def test_a_tenant_that_does_not_exist_owns_nothing(database: Database) -> None:
     """The filter needs no row of the tenant: an unknown one sees empty tables."""
     async with unit_of(database, tenant=OTHER) as unit:
-        assert [] == await unit.tenant_accounts.all()
-        assert 0 == await unit.users.count()
+        assert await unit.tenant_accounts.all() == []
+        assert await unit.users.count() == 0
 
 
 @session_loop
@@ -163,7 +164,7 @@ async def test_the_reason_of_a_system_unit_is_logged(
         async with database.begin_system(reason="nightly purge"):
             pass
 
-    assert ["system unit of work: nightly purge"] == [r.getMessage() for r in caplog.records]
+    assert [r.getMessage() for r in caplog.records] == ["system unit of work: nightly purge"]
 
 
 @session_loop

@@ -147,7 +147,7 @@ async def test_no_way_leads_to_a_foreign_row(world: World, database: Database, w
         found = await way(unit, foreign)
 
         assert not found
-        assert [] == await foreign_changes(world, unit)
+        assert await foreign_changes(world, unit) == []
 
 
 @pytest.mark.parametrize(("error", "way"), REFUSED.values(), ids=REFUSED)
@@ -161,8 +161,8 @@ async def test_what_cannot_be_confined_is_refused(
             async with unit.session.begin_nested():
                 await way(unit, foreign)
 
-        assert [] == leaks(world, str(caught.value))
-        assert [] == await foreign_changes(world, unit)
+        assert leaks(world, str(caught.value)) == []
+        assert await foreign_changes(world, unit) == []
 
 
 async def test_an_attached_row_of_the_tenant_is_written(world: World, database: Database) -> None:
@@ -172,7 +172,7 @@ async def test_an_attached_row_of_the_tenant_is_written(world: World, database: 
         await unit.session.run_sync(renamed, key)
         found = await unit.agent_conversations.require(key)
 
-        assert "hack" == found.display_name
+        assert found.display_name == "hack"
 
 
 async def test_a_changed_row_that_was_read_costs_no_further_look(
@@ -186,4 +186,4 @@ async def test_a_changed_row_that_was_read_costs_no_further_look(
         with statements_of(unit) as sent:
             await unit.session.flush()
 
-        assert ["UPDATE"] == [statement.split()[0] for statement in sent]
+        assert [statement.split()[0] for statement in sent] == ["UPDATE"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
@@ -26,7 +26,6 @@ from tests.rows import (
     rows_of,
     snapshot,
     store,
-    table_of,
     unowned_rows_of,
 )
 
@@ -85,7 +84,7 @@ def build(url: str, *, alone: bool) -> World:
 @asynccontextmanager
 async def unit_of(
     database: Database, *, tenant: UUID | None = None, system: str | None = None
-) -> AsyncIterator[UnitOfWork]:
+) -> AsyncGenerator[UnitOfWork]:
     """Yield a unit of work that has begun, and is rolled back in the end."""
     async with AsyncSession(database.engine, expire_on_commit=False) as session:
         await session.connection()
@@ -95,7 +94,7 @@ async def unit_of(
 @asynccontextmanager
 async def beside(
     unit: UnitOfWork, *, tenant: UUID | None = None, system: str | None = None
-) -> AsyncIterator[UnitOfWork]:
+) -> AsyncGenerator[UnitOfWork]:
     """Yield a unit of another scope in the transaction of *unit*; what it does stays undone."""
     connection = await unit.session.connection()
     async with AsyncSession(
@@ -105,7 +104,7 @@ async def beside(
 
 
 @contextmanager
-def statements_of(unit: UnitOfWork) -> Iterator[list[str]]:
+def statements_of(unit: UnitOfWork) -> Generator[list[str]]:
     """Yield a list that fills with the statements which the connection of *unit* sends."""
     sent: list[str] = []
 

@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Delete, FromClause, Insert, Join, Select, TextClause, Update, text
 from sqlalchemy.orm import FromStatement
+from sqlalchemy.sql import util as sql_util
 from sqlalchemy.sql.elements import ClauseList, ColumnClause
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, Lateral
-from sqlalchemy.sql import util as sql_util
-
-from typing_extensions import override
 
 from agentdb.orm import Base
 from agentdb.tenancy.predicates import declaration
@@ -153,7 +151,10 @@ def _reached(select: Any) -> Iterator[_Source]:
     if _attributes_of(select).get("compile_state_plugin") != "orm":
         return
     entities: list[Any] = [
-        *(_sql_util.extract_first_column_annotation(c, _ENTITY) for c in _columns(state["_raw_columns"])),
+        *(
+            _sql_util.extract_first_column_annotation(c, _ENTITY)
+            for c in _columns(state["_raw_columns"])
+        ),
         *(_entity_of(source) for source in state.get("_from_obj", ())),
         *(
             _entity_of(element)
@@ -189,20 +190,22 @@ def _target(joined: Any) -> Any:
     return entity if entity is not None else getattr(joined, "entity", None)
 
 
-class _AllBut(frozenset[_Source | None]):
-    """Every table but these."""
+@dataclass(frozen=True, slots=True)
+class _AllBut:
+    """Every table but some."""
 
-    @override
+    kept: frozenset[_Source | None]
+
     def __contains__(self, source: object) -> bool:
-        return not super().__contains__(source)
+        return source not in self.kept
 
 
 def _correlation(select: Any) -> Container[_Source | None]:
     """Return the tables that a SELECT leaves to the statement around it, if they stand there."""
     state = select.__dict__
-    excepted = state.get("_correlate_except")
+    excepted: Iterable[Any] | None = state.get("_correlate_except")
     if excepted is not None:
-        return _AllBut({_source(table) for table in excepted})
+        return _AllBut(frozenset(map(_source, excepted)))
     return {_source(table) for table in state.get("_correlate", ())}
 
 
