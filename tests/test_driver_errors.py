@@ -36,7 +36,6 @@ from agentdb.settings import Settings
 from tests.rows import (
     INSTANT,
     MODELS,
-    Rows,
     attribute_of,
     parent_of,
     row_of,
@@ -59,6 +58,9 @@ FITTING: dict[str, dict[str, Any]] = {
     "uq_conversation_run_queue_items_head": {"status": "ready"},
 }
 """What a row holds to be in a partial index, or in one that another would hide."""
+
+APART = {"uq_conversation_ledger_segments_active": {"segment_index": 2}}
+"""What the second row holds to meet no other key."""
 
 HIDDEN = {"ix_user_sessions_refresh_jti", "pk_agent_containers", "pk_agent_vector_stores"}
 """Keys whose duplicates always meet a narrower one too, which may be the one that is named."""
@@ -100,7 +102,10 @@ def shown(error: BaseException) -> str:
     """Return all that is printed, logged or sent of an error and of its causes."""
     parts: list[str] = []
     chain: BaseException | None = error
+    seen: set[int] = set()
     while chain is not None:
+        assert id(chain) not in seen, "an error is its own cause"
+        seen.add(id(chain))
         parts += [
             str(chain),
             repr(chain),
@@ -152,7 +157,7 @@ async def test_every_unique_key_names_itself_when_it_is_taken(
     await stored(system, *(other[name] for name in MODELS if name in parents))
     attributes = [attribute_of(table_of(MODELS[table]).c[column]) for column in columns]
     same = {name: getattr(taken, name) for name in attributes}
-    values = {**values_of(table, f"{CANARY} row", other), **fitting, **same}
+    values = {**values_of(table, f"{CANARY} row", other), **fitting, **same, **APART.get(key, {})}
     error = await refused(system, insert(MODELS[table]).values(**values))
 
     assert isinstance(error, DuplicateError)
@@ -223,7 +228,7 @@ async def test_the_object_of_a_spilled_frame_is_referenced(system: UnitOfWork) -
     with pytest.raises(ReferencedError) as caught:
         await system.storage_objects.delete(rows["storage_objects"].id)
 
-    assert "ck_conversation_ledger_events_payload_present" == caught.value.constraint
+    assert caught.value.constraint == "ck_conversation_ledger_events_payload_present"
     assert CANARY not in shown(caught.value)
 
 
@@ -237,7 +242,7 @@ async def test_a_row_that_a_check_forbids_is_an_invalid_value(system: UnitOfWork
     error = await refused(system, empty)
 
     assert isinstance(error, InvalidValueError)
-    assert "ck_conversation_ledger_events_payload_present forbids the row" == str(error)
+    assert str(error) == "ck_conversation_ledger_events_payload_present forbids the row"
 
 
 REFUSED: list[tuple[dict[str, Any], type[InvalidValueError]]] = [
@@ -277,7 +282,9 @@ async def test_a_refused_value_raises_alike_by_every_verb(
     full = {"code": "b", "name": "b", "price_cents": 1, **values}
     calls: list[Any] = [
         lambda: system.billing_plans.add(plan(like="b", **values)),
-        lambda: system.billing_plans.add_many([plan(like="a"), plan(like="b", **values), plan(like="c")]),
+        lambda: system.billing_plans.add_many(
+            [plan(like="a"), plan(like="b", **values), plan(like="c")]
+        ),
         lambda: system.billing_plans.upsert(full, ["code"]),
         lambda: system.session.execute(insert(BillingPlan), [full, full]),
     ]
@@ -291,7 +298,7 @@ async def test_a_refused_value_raises_alike_by_every_verb(
         assert ("billing_plans", column) == (caught.value.table, caught.value.column)
 
     assert [kept] == await system.billing_plans.all()
-    assert "kept" == kept.code
+    assert kept.code == "kept"
 
 
 async def test_after_an_error_the_unit_commits_the_rest(agentdb_database: Database) -> None:
@@ -468,20 +475,21 @@ async def test_a_deadlock_is_transient(agentdb_database: Database) -> None:
     one, two = (row.id for row in rows)
     results = await asyncio.gather(call(one, two), call(two, one), return_exceptions=True)
 
-    assert ["NoneType", "TransientError"] == sorted(type(result).__name__ for result in results)
+    assert sorted(type(result).__name__ for result in results) == ["NoneType", "TransientError"]
 
 
 @pytest.mark.agentdb_only("sqlite")
 @pytest.mark.agentdb_commits
 async def test_a_busy_file_is_transient(agentdb_url: str) -> None:
     """A writer that has waited long enough is told to run again; readers do not wait."""
-    async with Database(agentdb_url, settings=Settings(busy_timeout=0.05)) as database:
+    impatient = Database(agentdb_url, settings=Settings(busy_timeout=0.05))
+    async with impatient as database:  # noqa: SIM117 -- the inner unit is what the other meets
         async with database.begin_system(reason="test"):
             with pytest.raises(TransientError):
                 async with database.begin_system(reason="test"):
                     pass
             async with database.read(reason="test") as reader:
-                assert 0 == await reader.billing_plans.count()
+                assert await reader.billing_plans.count() == 0
             assert (await database.health()).reachable
 
 
@@ -523,7 +531,7 @@ async def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
             await database.upgrade()
 
     assert CANARY not in shown(caught.value)
-    assert CANARY * 1000 == file.read_text()
+    assert file.read_text() == CANARY * 1000
 
 
 async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
@@ -560,8 +568,8 @@ async def test_every_error_of_a_hosts_engine_is_translated(agentdb_url: str) -> 
         with pytest.raises(DuplicateError) as caught:
             await unit.billing_plans.add(plan(like="a", name=CANARY))
         await session.commit()
-        assert 1 == len((await session.execute(select(BillingPlan))).all())
+        assert len((await session.execute(select(BillingPlan))).all()) == 1
     await engine.dispose()
 
-    assert "uq_billing_plans_code" == caught.value.constraint
+    assert caught.value.constraint == "uq_billing_plans_code"
     assert CANARY not in shown(caught.value)

@@ -27,7 +27,7 @@ def imports_of(module: Path, *, at_run_time: bool = False) -> set[str]:
     return set(_imported(ast.parse(module.read_text("utf-8")), at_run_time))
 
 
-def _imported(tree: ast.AST, at_run_time: bool) -> Iterator[str]:  # noqa: FBT001 - a recursion
+def _imported(tree: ast.AST, at_run_time: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

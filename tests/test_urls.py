@@ -97,4 +97,4 @@ def test_nothing_connects_before_the_first_unit_of_work(
     Database("postgresql://nowhere.invalid/agents")
     Database("sqlite:///agents.db")
 
-    assert [] == list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []

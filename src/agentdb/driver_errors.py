@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from sqlalchemy import Engine, PrimaryKeyConstraint, Table, UniqueConstraint, event
@@ -52,6 +53,10 @@ def translate_errors(engine: Engine) -> None:
 
 def _on_error(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
+    if isinstance(error, AgentDBError) and context.sqlalchemy_exception is error:
+        # A type refused a value. SQLAlchemy would raise the error as its own cause, and whoever
+        # follows the causes would never come to an end.
+        return copy(error)
     if not isinstance(error, Exception) or isinstance(error, AgentDBError):
         return None
     translated = _from_sqlite(error, context) or _from_psycopg(error, context)

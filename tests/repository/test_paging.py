@@ -36,7 +36,7 @@ from tests.rows import DAY, INSTANT, Rows, key_of, row_of, rows_of, store
 
 # A walk takes some twenty statements; the profile's number is meant for examples without any.
 walks = settings(
-    max_examples=max(25, settings.default.max_examples // 2),
+    max_examples=max(25, (settings.default or settings()).max_examples // 2),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -45,7 +45,8 @@ TEXTS = st.sampled_from(["", "a", "B", "b", "ä", "Z z", "😀", "%", "a\x7f"]) 
 )
 NUMBERS = st.sampled_from([0, 1, 2]) | st.integers(-(2**31), 2**31 - 1)
 INSTANTS = st.sampled_from([INSTANT, INSTANT + timedelta(microseconds=1)]) | st.datetimes(
-    datetime(1970, 1, 1), datetime(2100, 1, 1)
+    datetime(1970, 1, 1),  # noqa: DTZ001 -- bounds are naive, the zone is added below
+    datetime(2100, 1, 1),  # noqa: DTZ001
 ).map(lambda moment: moment.replace(tzinfo=INSTANT.tzinfo))
 DAYS = st.sampled_from([DAY, DAY + timedelta(days=1)]) | st.dates(date(1900, 1, 1))
 EMAILS = st.sampled_from(["a@x.example", "A@x.example", "b@x.example", "ß@x.example"])
@@ -61,10 +62,12 @@ class Sort:
 
     @property
     def table(self) -> str:
+        """The table of the column."""
         return str(self.column.class_.__tablename__)
 
     @property
     def key(self) -> str:
+        """The attribute of the column."""
         return str(self.column.key)
 
 
@@ -215,14 +218,14 @@ async def test_a_page_that_ends_with_the_table_has_no_cursor(system: UnitOfWork)
     cursor = (await system.billing_plans.page(limit=2)).next_cursor
     assert cursor is not None
     rest = await system.billing_plans.page(after=cursor, limit=1)
-    assert (1, None) == (len(rest), rest.next_cursor)
+    assert (len(rest), rest.next_cursor) == (1, None)
 
 
 async def test_a_walk_over_nothing_ends_at_once(system: UnitOfWork) -> None:
     """An empty page has no cursor."""
     page = await system.billing_plans.page(order=[BillingPlan.trial_days])
 
-    assert ((), None) == (page.items, page.next_cursor)
+    assert (page.items, page.next_cursor) == ((), None)
 
 
 async def test_a_cursor_outlives_the_row_it_came_from(system: UnitOfWork) -> None:
@@ -232,7 +235,7 @@ async def test_a_cursor_outlives_the_row_it_came_from(system: UnitOfWork) -> Non
     await system.billing_plans.delete(rows[1].id)
     rest = await system.billing_plans.page(order=[BillingPlan.code], after=page.next_cursor)
 
-    assert ["c", "d"] == [row.code for row in rest]
+    assert [row.code for row in rest] == ["c", "d"]
 
 
 @pytest.mark.parametrize("limit", [0, -1, 501, 10**9, True, 1.5, "10", None])
@@ -264,7 +267,7 @@ async def test_a_cursor_works_in_another_unit_with_equal_conditions(
         where = BillingPlan.code.in_(["e", "c", "a"])
         page = await unit.billing_plans.page(where, after=cursor)
 
-    assert 2 == len(page)
+    assert len(page) == 2
 
 
 async def test_a_cursor_belongs_to_its_query(system: UnitOfWork, parents: Rows) -> None:
@@ -284,7 +287,7 @@ async def test_a_cursor_belongs_to_its_query(system: UnitOfWork, parents: Rows) 
         plans.page(where, order=[BillingPlan.code, BillingPlan.name], after=cursor),
         plans.page(BillingPlan.code != "y", order=order, after=cursor),
         plans.page(BillingPlan.name != "x", order=order, after=cursor),
-        plans.page(where, BillingPlan.is_active, order=order, after=cursor),
+        plans.page(where, BillingPlan.is_active.is_(True), order=order, after=cursor),
         plans.page(where, order=order, after=cursor, include_deleted=True),
         system.containers.page(after=cursor),
         system.tenant_accounts.page(after=cursor),
@@ -293,7 +296,7 @@ async def test_a_cursor_belongs_to_its_query(system: UnitOfWork, parents: Rows) 
         with pytest.raises(InvalidCursorError):
             await page
 
-    assert 3 - 1 == len(await plans.page(where, order=order, after=cursor)) - 1
+    assert len(await plans.page(where, order=order, after=cursor)) - 1 == 3 - 1
 
 
 async def test_a_cursor_belongs_to_its_tenant(agentdb_database: Database) -> None:
@@ -305,7 +308,7 @@ async def test_a_cursor_belongs_to_its_tenant(agentdb_database: Database) -> Non
             await unit.session.run_sync(store, [*rows.values(), second])
     async with agentdb_database.begin(tenant=alpha["tenant_accounts"].id) as unit:
         cursor = (await unit.containers.page(limit=1)).next_cursor
-        assert 1 == len(await unit.containers.page(after=cursor))
+        assert len(await unit.containers.page(after=cursor)) == 1
     async with agentdb_database.begin(tenant=beta["tenant_accounts"].id) as unit:
         with pytest.raises(InvalidCursorError):
             await unit.containers.page(after=cursor)
@@ -321,7 +324,7 @@ POSITION = ["a", 1, INSTANT, UUID(int=1), True, DAY, b"\x00"]
 
 def test_a_position_comes_back_as_it_was() -> None:
     """Every type of a sort column, and NULL, passes through a cursor."""
-    assert POSITION == decode_cursor(BOUND, encode_cursor(BOUND, POSITION), KINDS)
+    assert decode_cursor(BOUND, encode_cursor(BOUND, POSITION), KINDS) == POSITION
     nothing = [None] * len(KINDS)
     assert nothing == decode_cursor(BOUND, encode_cursor(BOUND, nothing), KINDS)
 
@@ -395,7 +398,7 @@ def test_a_cursor_shows_its_version() -> None:
     padded = encode_cursor(BOUND, [1]) + "=="
     text = base64.urlsafe_b64decode(padded[: len(padded) // 4 * 4]).decode()
 
-    assert [1, [1]] == json.loads(text[16:])
+    assert json.loads(text[16:]) == [1, [1]]
 
 
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1])
@@ -454,7 +457,7 @@ async def test_a_cursor_of_a_transcript_belongs_to_it(agentdb_uow: UnitOfWork) -
         with pytest.raises(InvalidCursorError):
             await page
 
-    assert 2 == len(await messages.transcript("k", after=cursor))
+    assert len(await messages.transcript("k", after=cursor)) == 2
 
 
 async def test_the_rows_of_a_parent_are_walked_newest_first(

@@ -54,7 +54,7 @@ async def test_deleted_rows_are_hidden_from_every_read(
     assert gone is await repository.one(same, include_deleted=True)
     assert [live] == await repository.all()
     assert both == await repository.all(include_deleted=True)
-    assert (1, 2) == (await repository.count(), await repository.count(include_deleted=True))
+    assert (await repository.count(), await repository.count(include_deleted=True)) == (1, 2)
     assert not await repository.exists(same)
     assert await repository.exists(same, include_deleted=True)
     assert [live] == await listed(repository.stream())

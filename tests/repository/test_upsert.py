@@ -20,9 +20,9 @@ async def test_the_first_upsert_makes_the_row_and_the_next_changes_it(system: Un
     first, created = await system.billing_plans.upsert(PLAN, ["code"])
     second, again = await system.billing_plans.upsert({**PLAN, "name": "B"}, ["code"])
 
-    assert (True, False) == (created, again)
+    assert (created, again) == (True, False)
     assert first is second
-    assert ("B", 1) == (first.name, await system.billing_plans.count())
+    assert (first.name, await system.billing_plans.count()) == ("B", 1)
 
 
 async def test_only_the_columns_asked_for_are_taken_over(system: UnitOfWork) -> None:
@@ -31,11 +31,11 @@ async def test_only_the_columns_asked_for_are_taken_over(system: UnitOfWork) -> 
     other = {"code": "a", "name": "B", "price_cents": 200, "trial_days": 7}
 
     assert (row, False) == await system.billing_plans.upsert(other, ["code"], update=())
-    assert ("A", 100, None) == (row.name, row.price_cents, row.trial_days)
+    assert (row.name, row.price_cents, row.trial_days) == ("A", 100, None)
     await system.billing_plans.upsert(other, ["code"], update=["price_cents"])
-    assert ("A", 200, None) == (row.name, row.price_cents, row.trial_days)
+    assert (row.name, row.price_cents, row.trial_days) == ("A", 200, None)
     await system.billing_plans.upsert(other, ["code"])
-    assert ("B", 200, 7) == (row.name, row.price_cents, row.trial_days)
+    assert (row.name, row.price_cents, row.trial_days) == ("B", 200, 7)
 
 
 async def test_the_stamp_of_the_last_change_moves(system: UnitOfWork) -> None:
@@ -56,7 +56,7 @@ async def test_a_unique_key_is_named_or_listed(system: UnitOfWork, conflict: Any
 
     assert created
     assert (row, False) == again
-    assert "B" == row.name
+    assert row.name == "B"
 
 
 async def test_columns_of_a_key_are_listed_in_any_order(system: UnitOfWork, parents: Rows) -> None:
@@ -65,7 +65,7 @@ async def test_columns_of_a_key_are_listed_in_any_order(system: UnitOfWork, pare
     values = {"plan_id": known.plan_id, "feature_key": known.feature_key, "hard_limit": 9}
     for conflict in (["plan_id", "feature_key"], ["feature_key", "plan_id"]):
         assert (known, False) == await system.plan_features.upsert(values, conflict)
-    assert 9 == known.hard_limit
+    assert known.hard_limit == 9
 
 
 async def test_a_partial_index_is_named(system: UnitOfWork, parents: Rows) -> None:
@@ -84,7 +84,7 @@ async def test_a_partial_index_is_named(system: UnitOfWork, parents: Rows) -> No
     assert created
     assert total is not known
     assert (total, False) == again
-    assert (None, 6) == (total.user_id, total.requests)
+    assert (total.user_id, total.requests) == (None, 6)
 
 
 async def test_a_primary_key_is_a_unique_key(system: UnitOfWork) -> None:
@@ -105,7 +105,7 @@ async def test_what_is_no_unique_key_is_refused(
     with statements(agentdb_database.engine) as sent, pytest.raises(InvalidValueError):
         await system.billing_plans.upsert(PLAN, conflict)
 
-    assert [] == sent
+    assert sent == []
 
 
 async def test_unknown_columns_are_refused(system: UnitOfWork) -> None:
@@ -123,7 +123,7 @@ async def test_another_unique_key_that_is_taken_raises(system: UnitOfWork, paren
     with pytest.raises(DuplicateError) as caught:
         await system.containers.upsert(values, "uq_containers_live_name")
 
-    assert "uq_containers_openai_id" == caught.value.constraint
+    assert caught.value.constraint == "uq_containers_openai_id"
     values["openai_id"] = "free"
     assert (await system.containers.upsert(values, "uq_containers_live_name"))[1]
 
@@ -134,7 +134,7 @@ async def test_a_parent_that_does_not_exist_is_not_found(system: UnitOfWork) -> 
         await system.plan_features.upsert(
             {"plan_id": uuid4(), "feature_key": "f"}, ["plan_id", "feature_key"]
         )
-    assert 0 == await system.plan_features.count()
+    assert await system.plan_features.count() == 0
 
 
 async def test_the_row_of_another_tenant_is_not_taken_over(
@@ -151,7 +151,7 @@ async def test_the_row_of_another_tenant_is_not_taken_over(
         for update in (None, (), ["name"]):
             with pytest.raises(DuplicateError) as caught:
                 await unit.containers.upsert(own, ["openai_id"], update=update)
-            assert "uq_containers_openai_id" == caught.value.constraint
+            assert caught.value.constraint == "uq_containers_openai_id"
         assert not await unit.containers.exists()
     async with agentdb_database.begin_system(reason="test") as unit:
         row = await unit.containers.require(theirs.id)
@@ -187,8 +187,8 @@ async def test_eight_concurrent_upserts_make_one_row(
     results = await run_concurrently(8, call, database=agentdb_database)
 
     made = [result for result in results if isinstance(result, tuple)]
-    assert 8 == len(made)
-    assert (1, 1) == (len({key for key, _ in made}), sum(created for _, created in made))
+    assert len(made) == 8
+    assert (len({key for key, _ in made}), sum(created for _, created in made)) == (1, 1)
     async with agentdb_database.read(tenant=agentdb_tenant.id) as unit:
         (bucket,) = await unit.storage_buckets.all()
         assert isinstance(bucket, StorageBucket)
@@ -200,4 +200,4 @@ async def test_a_row_that_the_unit_has_added_is_found(system: UnitOfWork, parent
     values = {"tenant_id": row.tenant_id, "name": row.name, "openai_id": "new"}
 
     assert (row, False) == await system.vector_stores.upsert(values, ["tenant_id", "name"])
-    assert "new" == row.openai_id
+    assert row.openai_id == "new"

@@ -36,7 +36,7 @@ async def test_a_row_is_stored_with_its_defaults(system: UnitOfWork) -> None:
 
     assert row is await system.billing_plans.add(row)
     assert [row] == await system.billing_plans.all()
-    assert (True, "monthly", 1) == (row.is_active, row.interval, row.interval_count)
+    assert (row.is_active, row.interval, row.interval_count) == (True, "monthly", 1)
     assert before - timedelta(minutes=1) <= row.created_at <= datetime.now(UTC)
 
 
@@ -51,15 +51,15 @@ async def test_many_rows_take_few_statements(
         await system.containers.add_many(ours)
         await system.conversation_summaries.add_many(drawn)
 
-    assert ["INSERT INTO containers", "INSERT INTO conversation_summaries"] == [
+    assert [
         " ".join(statement.split()[:3]) for statement in sent if statement.startswith("INSERT")
-    ]
+    ] == ["INSERT INTO containers", "INSERT INTO conversation_summaries"]
     assert len(sent) < 8
     assert count + 1 == await system.containers.count()
     numbers = [row.id for row in drawn]
     assert sorted(set(numbers)) == numbers
     written = select(ConversationSummary.id, ConversationSummary.summary_text)
-    found = {key: text for key, text in await system.session.execute(written)}
+    found = {row.id: row.summary_text for row in await system.session.execute(written)}
     assert {row.id: row.summary_text for row in drawn}.items() <= found.items()
 
 
@@ -75,7 +75,7 @@ async def test_the_statements_of_a_tenants_unit_do_not_grow_with_the_rows(
         counts.append(len(sent))
 
     assert counts[0] == counts[1]
-    assert 402 == await agentdb_uow.activity_events.count()
+    assert await agentdb_uow.activity_events.count() == 402
 
 
 async def test_nothing_to_add_is_nothing_done(
@@ -95,10 +95,10 @@ async def test_a_batch_is_stored_whole_or_not_at_all(system: UnitOfWork) -> None
     with pytest.raises(DuplicateError) as caught:
         await system.billing_plans.add_many(rows)
 
-    assert "uq_billing_plans_code" == caught.value.constraint
-    assert 1 == await system.billing_plans.count()
+    assert caught.value.constraint == "uq_billing_plans_code"
+    assert await system.billing_plans.count() == 1
     await system.billing_plans.add_many(rows[:2])
-    assert 3 == await system.billing_plans.count()
+    assert await system.billing_plans.count() == 3
 
 
 async def test_only_rows_of_the_table_are_added(system: UnitOfWork) -> None:
@@ -118,8 +118,8 @@ async def test_a_key_that_the_unit_has_loaded_is_taken(system: UnitOfWork) -> No
 
     with pytest.raises(DuplicateError) as caught:
         await system.billing_plans.add(_same_key(row))
-    assert "pk_billing_plans" == caught.value.constraint
-    assert "a" == (await system.billing_plans.require(row.id)).code
+    assert caught.value.constraint == "pk_billing_plans"
+    assert (await system.billing_plans.require(row.id)).code == "a"
 
 
 def _same_key(row: BillingPlan) -> BillingPlan:
@@ -134,7 +134,7 @@ async def test_columns_are_set_by_key(system: UnitOfWork) -> None:
     written = row.updated_at
 
     assert row is await system.billing_plans.update(row.id, name="New", trial_days=None)
-    assert ("New", None, "a") == (row.name, row.trial_days, row.code)
+    assert (row.name, row.trial_days, row.code) == ("New", None, "a")
     assert written <= row.updated_at
     assert row is await system.billing_plans.update(row.id)
 
@@ -165,7 +165,7 @@ async def test_an_update_refuses_what_it_cannot_set(system: UnitOfWork, parents:
     with pytest.raises(InvalidValueError):
         await system.containers.update(row.id, name=None)
 
-    assert "uq_containers_openai_id" == caught.value.constraint
+    assert caught.value.constraint == "uq_containers_openai_id"
     assert row is await system.containers.update(row.id, name="free")
 
 
@@ -218,7 +218,7 @@ async def test_a_log_is_added_to_and_purged(
         with pytest.raises(AppendOnlyError, match=table):
             await log.upsert({}, ["id"])
 
-    assert [] == sent
+    assert sent == []
     assert await log.delete(row.id)
 
 
@@ -238,7 +238,7 @@ async def test_ordered_rows_are_written_by_their_verbs(
             with pytest.raises(PermissionDeniedError, match="append"):
                 await call
 
-    assert [] == sent
+    assert sent == []
 
 
 async def test_people_and_tenants_are_deleted_by_operations(
@@ -265,8 +265,8 @@ async def test_a_tenants_unit_writes_its_own_rows_alone(
         with pytest.raises(PermissionDeniedError):
             await agentdb_uow.billing_plans.delete(uuid4())
 
-    assert [] == sent
-    assert [] == await agentdb_uow.billing_plans.all()
+    assert sent == []
+    assert await agentdb_uow.billing_plans.all() == []
 
 
 async def test_rows_that_were_never_flushed_are_found(system: UnitOfWork) -> None:
@@ -275,7 +275,7 @@ async def test_rows_that_were_never_flushed_are_found(system: UnitOfWork) -> Non
 
     assert await system.billing_plans.exists(BillingPlan.code == "pending")
     await system.session.execute(insert(BillingPlan), [_values("bulk")])
-    assert 2 == await system.billing_plans.count()
+    assert await system.billing_plans.count() == 2
 
 
 def _values(code: str) -> dict[str, Any]:

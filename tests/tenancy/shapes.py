@@ -265,7 +265,7 @@ READS: dict[str, Shape] = {
     "exists in where": lambda _: select(T.id).where(exists().where(C.tenant_id != T.id)),
     "not exists": lambda c: select(T.id).where(~exists().where(C.id == c)),
     "having": lambda _: select(T.id).group_by(T.id).having(exists(select(C.id))),
-    "any": lambda c: select(U.id).where(U.memberships.any(TenantUserMembership.id.is_not(None))),
+    "any": lambda _: select(U.id).where(U.memberships.any(TenantUserMembership.id.is_not(None))),
     "has": lambda _: select(M.id).where(M.conversation.has(C.display_name.is_not(None))),
     "lateral": lambda _: select(T.id, select(C.id).lateral("x").c.id),
     "lateral join": lambda _: select(T.id, (x := select(C.id).lateral("x")).c.id).join(x, true()),
@@ -491,7 +491,7 @@ WRITES: dict[str, Shape] = {
     "delete where a class": lambda _: _unsynchronized(
         delete(UserProfile).where(exists().where(C.tenant_id != UserProfile.id))
     ),
-    "delete using a class": lambda c: _unsynchronized(delete(M).where(M.conversation_id == C.id)),
+    "delete using a class": lambda _: _unsynchronized(delete(M).where(M.conversation_id == C.id)),
     "delete of a table": lambda _: delete(tc),
     "delete where a table": lambda _: _unsynchronized(
         delete(UserProfile).where(exists(select(tc.c.id)))

@@ -22,6 +22,7 @@ from agentdb.errors import (
 )
 from agentdb.models import User
 from agentdb.orm import TenancyClass
+from agentdb.unit_of_work import UnitOfWork
 from tests.rows import MODELS, attribute_of, key_of, row_of, rows_of, table_of, values_of
 from tests.tenancy.worlds import World, beside, foreign_changes, statements_of, unit_of
 
@@ -68,15 +69,35 @@ def new_row(world: World, table: str, **values: Any) -> Any:
     return row_of(table, "new", world.beta, **values)
 
 
+async def added(unit: UnitOfWork, *rows: Any) -> None:
+    """Write new rows, in a savepoint."""
+    async with unit.session.begin_nested():
+        unit.session.add_all(rows)
+        await unit.session.flush()
+
+
+async def changed(unit: UnitOfWork, row: Any, **values: Any) -> None:
+    """Change a row and write it, in a savepoint."""
+    async with unit.session.begin_nested():
+        for name, value in values.items():
+            setattr(row, name, value)
+        await unit.session.flush()
+
+
+async def deleted(unit: UnitOfWork, row: Any) -> None:
+    """Delete a row and write that, in a savepoint."""
+    async with unit.session.begin_nested():
+        await unit.session.delete(row)
+        await unit.session.flush()
+
+
 async def refused(
     database: Database, world: World, error: type[AgentDBError], *rows: Any
 ) -> AgentDBError:
     """Assert that a unit of beta cannot flush *rows* and that it goes on; return the error."""
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         with pytest.raises(error) as caught:
-            async with unit.session.begin_nested():
-                unit.session.add_all(rows)
-                await unit.session.flush()
+            await added(unit, *rows)
 
         assert await unit.tenant_accounts.count() == 1
         assert await foreign_changes(world, unit) == []
@@ -134,9 +155,7 @@ async def test_a_stored_row_is_not_led_to_another_tenant(
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         row: Any = await unit.session.get_one(model, key_of(world.beta[table]))
         with pytest.raises((NotFoundError, TenantMismatchError)):
-            async with unit.session.begin_nested():
-                setattr(row, attribute, foreign)
-                await unit.session.flush()
+            await changed(unit, row, **{attribute: foreign})
         with pytest.raises((PermissionDeniedError, TenantMismatchError)):
             await unit.session.execute(update(model).values({attribute: foreign}))
 
@@ -153,9 +172,7 @@ async def test_a_stored_row_stays_with_its_owner(
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         row: Any = await unit.session.get_one(MODELS[table], key_of(world.beta[table]))
         with pytest.raises(TenantMismatchError):
-            async with unit.session.begin_nested():
-                setattr(row, column, getattr(world.alpha[table], column))
-                await unit.session.flush()
+            await changed(unit, row, **{column: getattr(world.alpha[table], column)})
 
         assert await foreign_changes(world, unit) == []
 
@@ -183,9 +200,7 @@ async def test_preferences_that_hold_everywhere_are_read_but_not_written(
         async with beside(unit, tenant=world.beta["tenant_accounts"].id) as tenant:
             found: Any = await tenant.user_notification_preferences.require(general.id)
             with pytest.raises(TenantMismatchError):
-                async with tenant.session.begin_nested():
-                    found.enabled = False
-                    await tenant.session.flush()
+                await changed(tenant, found, enabled=False)
             with pytest.raises(NotFoundError):
                 await tenant.user_notification_preferences.update(general.id, enabled=False)
 
@@ -198,9 +213,14 @@ async def test_a_tenant_gives_no_platform_role(world: World, database: Database)
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         user = await unit.users.require(key)
         with pytest.raises(PermissionDeniedError):
-            async with unit.session.begin_nested():
-                user.platform_role = None if user.platform_role else PlatformRole.PLATFORM_OPERATOR
-                await unit.session.flush()
+            await flushed(
+                unit,
+                lambda: setattr(
+                    user,
+                    "platform_role",
+                    None if user.platform_role else PlatformRole.PLATFORM_OPERATOR,
+                ),
+            )
         with pytest.raises(PermissionDeniedError):
             await unit.users.update(key, platform_role=None)
         with pytest.raises(PermissionDeniedError):
@@ -213,9 +233,7 @@ async def test_a_tenant_deletes_no_user(world: World, database: Database) -> Non
         for name in ("users", "tenant_accounts"):
             row: Any = await unit.session.get_one(MODELS[name], key_of(world.beta[name]))
             with pytest.raises(PermissionDeniedError):
-                async with unit.session.begin_nested():
-                    await unit.session.delete(row)
-                    await unit.session.flush()
+                await deleted(unit, row)
 
         assert await foreign_changes(world, unit) == []
 
@@ -228,9 +246,7 @@ async def test_a_membership_moves_to_nobody_else(world: World, database: Databas
             world.beta["tenant_user_memberships"].id
         )
         with pytest.raises(TenantMismatchError):
-            async with unit.session.begin_nested():
-                membership.user_id = stranger
-                await unit.session.flush()
+            await changed(unit, membership, user_id=stranger)
         await unit.tenant_user_memberships.add(
             new_row(world, "tenant_user_memberships", user_id=stranger)
         )
@@ -284,9 +300,7 @@ async def test_a_system_unit_leads_no_stored_row_to_another_tenant(
     async with unit_of(database, system="a test") as unit:
         row: Any = await unit.session.get_one(MODELS[table], key)
         with pytest.raises(NotFoundError):
-            async with unit.session.begin_nested():
-                setattr(row, attribute, foreign)
-                await unit.session.flush()
+            await changed(unit, row, **{attribute: foreign})
         with pytest.raises(REFUSALS):
             await getattr(unit, table).update(key, **{attribute: foreign})
 
@@ -335,8 +349,8 @@ async def test_a_unit_without_a_tenant_writes_nothing(world: World, database: Da
     """Neither tenant nor reason: every table is closed to a flush, and nothing is sent."""
     async with unit_of(database) as unit:
         for table in MODELS:
+            unit.session.add(new_row(world, table))
             with statements_of(unit) as sent, pytest.raises(TenantRequiredError):
-                unit.session.add(new_row(world, table))
                 await unit.session.flush()
             unit.session.expunge_all()
 

@@ -1,4 +1,4 @@
-"""Over all repositories and every verb, as they are found: what one tenant's unit can do to another.
+"""Over all repositories and every verb, as they are found: what a tenant can do to another.
 
 A new verb is called by itself. Where no argument is known for one of its parameters, the tests of
 its table fail and say where to add it.
@@ -174,7 +174,7 @@ async def test_without_a_tenant_every_verb_is_refused_before_it_sends_anything(
 async def test_a_system_unit_reaches_the_rows_of_every_tenant(
     world: World, database: Database, table: str
 ) -> None:
-    """With a reason for it, the same arguments lead to the rows: the other tests are not vacuous."""
+    """With a reason for it, the same arguments lead to the rows: no other test is vacuous."""
     missed: dict[str, str] = {}
     async with unit_of(database, system="a test") as unit:
         for call in calls_of(unit, table, world.alpha):

@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, Make] = {
     "keys": lambda table, rows: [key_of(rows[table])],
     "row": lambda table, rows: row_of(table, "new", rows),
     "rows": lambda table, rows: [row_of(table, "new", rows)],
-    "values": lambda table, rows: _stored(table, rows),
+    "values": lambda table, rows: _stored(table, rows),  # noqa: PLW0108 -- defined below
     "conflict": lambda table, rows: list(_key_columns(table, rows)),
     "include_deleted": lambda *_: True,
     "lock": lambda *_: True,

@@ -34,7 +34,7 @@ MAX_JSON_INTEGER_BITS = 4096
 """Python refuses to print integers of more than 4300 digits
 (https://docs.python.org/3/library/stdtypes.html#int-max-str-digits); this is about 1233."""
 
-_BITS_OF_A_NUMBER = 63
+_NUMBER = frozenset("-0123456789")
 
 _STRING_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.]*e\+\d+')
 
@@ -119,6 +119,15 @@ def _written_out(match: re.Match[str]) -> str:
     return token if token.startswith('"') else f"{float(token):.1f}"
 
 
+def _for_sqlite(text: str) -> str | bytes:
+    """Return a document as SQLite keeps it: one that is a number, as bytes.
+
+    A column called JSON has the affinity NUMERIC and would store the number instead of the text,
+    rounded where it is long: https://www.sqlite.org/datatype3.html#type_affinity.
+    """
+    return text.encode() if text[0] in _NUMBER else text
+
+
 class JSONCompat(StrictType[Any]):
     """A JSON document: ``json`` on PostgreSQL, JSON text on SQLite.
 
@@ -138,8 +147,6 @@ class JSONCompat(StrictType[Any]):
         if isinstance(value, JsonText):
             return value
         check_json(value, self.place)
-        if isinstance(value, int) and value.bit_length() > _BITS_OF_A_NUMBER:
-            raise ValueOutOfRangeError("a number alone exceeds 64 bits", **self.place)
         text = dump_json(value)
         if len(text) > MAX_JSON_BYTES or len(text.encode()) > MAX_JSON_BYTES:
             message = f"at most {MAX_JSON_BYTES} bytes of JSON"
@@ -148,7 +155,7 @@ class JSONCompat(StrictType[Any]):
 
     @override
     def bind_processor(self, dialect: Dialect) -> Any:
-        wrap = self._psycopg_wrapper() if dialect.name == "postgresql" else str
+        wrap = self._psycopg_wrapper() if dialect.name == "postgresql" else _for_sqlite
 
         def process(value: Any) -> Any:
             return None if value is None else wrap(self.check(value))
@@ -166,9 +173,7 @@ class JSONCompat(StrictType[Any]):
             return None  # psycopg has parsed it
 
         def process(value: Any) -> Any:
-            # The column has the affinity NUMERIC: of a document that is a number SQLite stores the
-            # number (https://www.sqlite.org/datatype3.html#type_affinity).
-            return value if value is None or isinstance(value, int | float) else json.loads(value)
+            return None if value is None else json.loads(value)
 
         return process
 
