@@ -4,7 +4,7 @@
 The bare ``alembic`` command of a developer finds the database in ``AGENTDB_DATABASE_URL``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,7 +54,7 @@ def run_online(connection: Connection) -> None:
 
 
 @contextmanager
-def own_connection() -> Iterator[Connection]:
+def own_connection() -> Generator[Connection]:
     """Connect for the bare command, in one transaction."""
     engine = make_sync_engine(database_url(), Settings(statement_timeout=None))
     with engine.begin() as connection:

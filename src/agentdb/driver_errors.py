@@ -53,7 +53,8 @@ def translate_errors(engine: Engine) -> None:
 
 def _on_error(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
-    if isinstance(error, AgentDBError) and context.sqlalchemy_exception is error:
+    raised: Any = context.sqlalchemy_exception
+    if isinstance(error, AgentDBError) and raised is error:
         # A type refused a value. SQLAlchemy would raise the error as its own cause, and whoever
         # follows the causes would never come to an end.
         return copy(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from dataclasses import replace
 from typing import Any
@@ -101,7 +102,7 @@ def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
     _guard_commits(engine)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
-        _interrupt_cancelled(engine)
+        _give_up(engine)
         # SQLite numbers the rows of one INSERT in their order. SQLAlchemy does not rely on that by
         # itself, and would send one INSERT for each row of a table that numbers them.
         engine.dialect.insertmanyvalues_implicit_sentinel = (
@@ -201,19 +202,40 @@ def _guard_commits(engine: Engine) -> None:
             raise AgentDBError("an earlier statement failed, so the unit of work was rolled back")
 
 
-def _interrupt_cancelled(engine: Engine) -> None:
-    """Stop the statement of a cancelled task, which would go on in the thread of its connection."""
+def _give_up(engine: Engine) -> None:
+    """Stop the statement of a cancelled task, and drop a connection whose transaction is gone."""
 
     @event.listens_for(engine, "handle_error")
     def interrupt(context: ExceptionContext) -> None:
         connection = context.connection
         if connection is None or isinstance(context.original_exception, Exception):
             return
+        # It would go on in the thread of its connection, and hold the lock.
         adapted: Any = connection.connection.dbapi_connection
         if hasattr(adapted, "run_async"):
-            adapted.run_async(lambda driver: driver.interrupt())
+            adapted.run_async(_interrupt)
         if is_memory(engine.url):
             context.is_disconnect = False  # the database is the connection
+
+    @event.listens_for(engine, "handle_error")
+    def discard(context: ExceptionContext) -> None:
+        # After some failures, a full disk for one, SQLite has rolled back: there is no savepoint to
+        # return to, and what follows would be stored at once.
+        connection = context.connection
+        if connection is None or is_memory(engine.url) or not _is_work(context.statement):
+            return
+        driver: Any = connection.connection.driver_connection
+        if isinstance(context.original_exception, sqlite3.Error) and not driver.in_transaction:
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
+
+
+def _is_work(statement: str | None) -> bool:
+    return statement is not None and not statement.startswith(("BEGIN", "PRAGMA"))
+
+
+async def _interrupt(driver: Any) -> None:
+    await driver.interrupt()
 
 
 def _prepare_sqlite(engine: Engine, settings: Settings) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agentdb.driver_errors import orm_errors
-from agentdb.errors import AgentDBError
 from agentdb.orm import Base
 from agentdb.tenancy import CONFINED, Scope, Write, check_owner, check_writes
 from agentdb.tenancy.predicates import model_of
@@ -99,20 +98,9 @@ class Unit:
     @asynccontextmanager
     async def savepoint(self) -> AsyncGenerator[None]:
         """Open a savepoint: what fails within undoes itself and leaves the unit usable."""
-        failure: Exception | None = None
         with orm_errors():
-            try:
-                async with self.session.begin_nested():
-                    try:
-                        yield
-                    except Exception as error:
-                        failure = error
-                        raise
-            except AgentDBError as error:
-                if failure is None or failure is error:
-                    raise
-                # The transaction is gone with the savepoint: what did that says more.
-                raise failure from failure.__cause__
+            async with self.session.begin_nested():
+                yield
 
     async def refresh(self, model: type[Base], key: Any) -> None:
         """Bring an entity up to date, if the unit has loaded it: a statement wrote past it."""

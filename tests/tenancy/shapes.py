@@ -68,6 +68,7 @@ from tests.rows import table_of
 
 C, M, T, U = AgentConversation, AgentMessage, TenantAccount, User
 tc, tm, tt = table_of(C), table_of(M), table_of(T)
+_bundle: Any = Bundle
 Shape = Callable[[UUID], Any]
 """Makes a statement from the id of a foreign conversation."""
 
@@ -105,7 +106,7 @@ READS: dict[str, Shape] = {
     "attribute in a function": lambda _: select(func.max(C.display_name)),
     "attribute with a label": lambda _: select(C.display_name.label("name")),
     "attribute as another type": lambda _: select(type_coerce(C.display_name, Text)),
-    "bundle": lambda _: select(Bundle("conversation", C.id, C.display_name)),
+    "bundle": lambda _: select(_bundle("conversation", C.id, C.display_name)),
     "count": lambda _: select(func.count()).select_from(C),
     "count of an attribute": lambda _: select(func.count(C.id)),
     "count over a window": lambda _: select(C.id, func.count().over()),
@@ -113,7 +114,7 @@ READS: dict[str, Shape] = {
     "distinct": lambda _: select(C.id).distinct(),
     "case": lambda _: select(T.id, case((exists(select(C.id)), 1), else_=0)),
     "other columns": lambda _: select(C).with_only_columns(C.id),
-    "literal column": lambda _: select(literal_column("1")).select_from(C),
+    "literal column": lambda _: select(literal_column("1", Integer)).select_from(C),
     "for update": lambda _: select(C).with_for_update(),
     "for update of another": lambda _: select(T.id).join(C, true()).with_for_update(of=T),
     "two classes": lambda _: select(T.id, C.display_name).join(C, true()),
@@ -131,7 +132,7 @@ READS: dict[str, Shape] = {
     "two classes in one label": lambda _: select((T.slug + C.display_name).label("both")),
     "two classes in one case": lambda _: select(case((T.slug == "", 1), (C.id.is_(None), 2))),
     "two classes in one comparison": lambda _: select(T.id == C.tenant_id),
-    "two classes in one tuple": lambda _: select(Bundle("both", T.id, C.id)),
+    "two classes in one tuple": lambda _: select(_bundle("both", T.id, C.id)),
     "two aliases in one column": lambda _: select(_alias().display_name + _alias().display_name),
     "class inside a window": lambda _: select(
         T.id, func.count().over(partition_by=C.id, order_by=C.display_name)
@@ -348,7 +349,7 @@ READS: dict[str, Shape] = {
         text("EXISTS (SELECT 1 FROM agent_conversations)")
     ),
     "text column": lambda _: select(
-        T.id, literal_column("(SELECT count(*) FROM agent_conversations)")
+        T.id, literal_column("(SELECT count(*) FROM agent_conversations)", Integer)
     ),
     "text column alone": lambda _: select(text("display_name FROM agent_conversations")),
     "text from": lambda _: select(text("display_name")).select_from(text("agent_conversations")),
@@ -379,8 +380,8 @@ READS: dict[str, Shape] = {
         table("agent_conversations", column("id"), schema="main")
     ),
     "lightweight in exists": lambda _: select(T.id).where(exists().select_from(_light())),
-    "free column": lambda _: select(column("display_name")).select_from(C),
-    "free column of text": lambda _: select(column("display_name")).select_from(
+    "free column": lambda _: select(column("display_name", Text)).select_from(C),
+    "free column of text": lambda _: select(column("display_name", Text)).select_from(
         text("agent_conversations")
     ),
     "values": lambda _: select(

@@ -213,14 +213,7 @@ async def test_a_tenant_gives_no_platform_role(world: World, database: Database)
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         user = await unit.users.require(key)
         with pytest.raises(PermissionDeniedError):
-            await flushed(
-                unit,
-                lambda: setattr(
-                    user,
-                    "platform_role",
-                    None if user.platform_role else PlatformRole.PLATFORM_OPERATOR,
-                ),
-            )
+            await changed(unit, user, platform_role=PlatformRole.PLATFORM_OPERATOR)
         with pytest.raises(PermissionDeniedError):
             await unit.users.update(key, platform_role=None)
         with pytest.raises(PermissionDeniedError):

@@ -36,7 +36,7 @@ UNOWNED = [n for n, m in MODELS.items() if m.__tenancy__.kind is TenancyClass.OP
 
 def calls_of(unit: UnitOfWork, table: str, rows: Rows) -> list[Call]:
     """Return the calls of all verbs of a table with arguments that lead to *rows*."""
-    return list(calls(type(getattr(unit, table)), rows))
+    return list(calls(getattr(unit, table), rows))
 
 
 async def result_of(unit: UnitOfWork, table: str, call: Call) -> Any:

@@ -29,32 +29,54 @@ from tests.rows import (
 Make = Callable[[str, Rows], Any]
 """Makes an argument from the table of the repository and the rows of a tenant."""
 
+
+def _always(value: Any) -> Make:
+    def make(_table: str, _rows: Rows) -> Any:
+        return value
+
+    return make
+
+
+def _of(table: str, attribute: str) -> Make:
+    def make(_table: str, rows: Rows) -> Any:
+        return getattr(rows[table], attribute)
+
+    return make
+
+
+def _stored(table: str, rows: Rows) -> dict[str, Any]:
+    columns = [column for column in table_of(MODELS[table]).columns if column.computed is None]
+    return {attribute_of(c): getattr(rows[table], attribute_of(c)) for c in columns}
+
+
 ARGUMENTS: dict[str, Make] = {
     "key": lambda table, rows: key_of(rows[table]),
     "keys": lambda table, rows: [key_of(rows[table])],
     "row": lambda table, rows: row_of(table, "new", rows),
     "rows": lambda table, rows: [row_of(table, "new", rows)],
-    "values": lambda table, rows: _stored(table, rows),  # noqa: PLW0108 -- defined below
+    "values": _stored,
     "conflict": lambda table, rows: list(_key_columns(table, rows)),
-    "include_deleted": lambda *_: True,
-    "lock": lambda *_: True,
-    "ref": lambda _, rows: rows["agent_conversations"].id,
-    "get_or_create.key": lambda _, rows: rows["agent_conversations"].external_key,
-    "messages": lambda *_: [NewMessage(role="user", content="new")],
-    "events": lambda *_: [NewRunEvent(run_item_type="message", content_text="new")],
-    "frames": lambda *_: [
-        {
-            "schema": "public_sse_v1",
-            "kind": "lifecycle",
-            "stream_id": "new",
-            "event_id": 1,
-            "server_timestamp": INSTANT.isoformat(),
-        }
-    ],
-    "stream_id": lambda _, rows: rows["conversation_ledger_events"].stream_id,
-    "last_event_id": lambda *_: 0,
-    "invite": lambda _, rows: rows["tenant_signup_invites"],
-    "at": lambda *_: INSTANT,
+    "include_deleted": _always(value=True),
+    "lock": _always(value=True),
+    "ref": _of("agent_conversations", "id"),
+    "get_or_create.key": _of("agent_conversations", "external_key"),
+    "messages": _always([NewMessage(role="user", content="new")]),
+    "events": _always([NewRunEvent(run_item_type="message", content_text="new")]),
+    "frames": _always(
+        [
+            {
+                "schema": "public_sse_v1",
+                "kind": "lifecycle",
+                "stream_id": "new",
+                "event_id": 1,
+                "server_timestamp": INSTANT.isoformat(),
+            }
+        ]
+    ),
+    "stream_id": _of("conversation_ledger_events", "stream_id"),
+    "last_event_id": _always(0),
+    "invite": lambda _table, rows: rows["tenant_signup_invites"],
+    "at": _always(INSTANT),
 }
 """Arguments by the name of the parameter, or by ``verb.parameter``; a parameter that is named as a
 column of the table takes the value of the tenant's row."""
@@ -91,17 +113,21 @@ class Call:
 
     async def on(self, unit: UnitOfWork, table: str) -> Any:
         """Run the verb; a stream is read to its end."""
-        result = getattr(getattr(unit, table), self.verb)(*self.arguments, **self.options)
-        return [row async for row in result] if isinstance(result, AsyncIterator) else await result
+        result: Any = getattr(getattr(unit, table), self.verb)(*self.arguments, **self.options)
+        if isinstance(result, AsyncIterator):
+            rows: AsyncIterator[Any] = result
+            return [row async for row in rows]
+        return await result
 
 
-def verbs_of(repository: type[Repository[Any, Any]]) -> dict[str, Callable[..., Any]]:
+def verbs_of(repository: Repository[Any, Any]) -> dict[str, Callable[..., Any]]:
     """Return the public verbs of a repository, inherited ones included."""
-    found = {name: getattr(repository, name) for name in dir(repository) if name[0] != "_"}
-    return {name: verb for name, verb in found.items() if callable(verb) and name != "model"}
+    public = [n for n in dir(type(repository)) if n[0] != "_" and n != "model"]
+    verbs = {name: getattr(repository, name) for name in public}
+    return {name: verb for name, verb in verbs.items() if callable(verb)}
 
 
-def calls(repository: type[Repository[Any, Any]], rows: Rows) -> Iterator[Call]:
+def calls(repository: Repository[Any, Any], rows: Rows) -> Iterator[Call]:
     """Yield calls of all verbs of a repository with arguments that lead to *rows*."""
     verbs = verbs_of(repository)
     refusing = {n for n, verb in verbs.items() if get_type_hints(verb)["return"] is NoReturn}
@@ -115,7 +141,7 @@ def calls(repository: type[Repository[Any, Any]], rows: Rows) -> Iterator[Call]:
 def _calls(
     name: str, verb: Callable[..., Any], table: str, rows: Rows, refusing: set[str]
 ) -> Iterator[Call]:
-    parameters = [p for p in signature(verb).parameters.values() if p.name != "self"]
+    parameters = list(signature(verb).parameters.values())
     arguments: list[Any] = []
     options: dict[str, Any] = {}
     refuses = name in refusing
@@ -166,11 +192,6 @@ def _key_columns(table: str, rows: Rows) -> dict[str, Any]:
     return {name: getattr(rows[table], name) for name in names}
 
 
-def _stored(table: str, rows: Rows) -> dict[str, Any]:
-    columns = [column for column in table_of(MODELS[table]).columns if column.computed is None]
-    return {attribute_of(c): getattr(rows[table], attribute_of(c)) for c in columns}
-
-
 def _condition(table: str, rows: Rows) -> Any:
     columns = _key_columns(table, rows).items()
     return and_(*(getattr(MODELS[table], name) == value for name, value in columns))
@@ -190,4 +211,8 @@ def _plain_values(table: str, rows: Rows) -> dict[str, Any]:
 
 def is_nothing(result: object) -> bool:
     """Whether a verb has found, or done, nothing."""
-    return not (result.items if isinstance(result, Page | LedgerPage) else result)
+    found: object = result
+    if isinstance(result, Page | LedgerPage):
+        page: Page[Any] | LedgerPage = result
+        found = page.items
+    return not found

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Row, event, inspect
@@ -21,11 +21,12 @@ from agentdb.unit_of_work import UnitOfWork
 from tests.rows import (
     Rows,
     Snapshot,
-    key_of,
+    attribute_of,
     row_of,
     rows_of,
     snapshot,
     store,
+    table_of,
     unowned_rows_of,
 )
 
@@ -133,8 +134,8 @@ async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
 
 
 def _stored_key(row: Base) -> tuple[Any, ...]:
-    key = key_of(row)
-    return key if isinstance(key, tuple) else (key,)
+    columns = table_of(type(row)).primary_key.columns
+    return tuple(getattr(row, attribute_of(column)) for column in columns)
 
 
 def leaks(world: World, value: object) -> list[str]:
@@ -148,23 +149,30 @@ def shown(value: object) -> str:
     return "\n".join(_shown(value, set()))
 
 
-def _shown(value: object, seen: set[int]) -> Iterable[str]:
+def _shown(value: Any, seen: set[int]) -> Iterable[str]:
     if isinstance(value, Base):
         if id(value) not in seen:
             seen.add(id(value))
             loaded = {k: v for k, v in inspect(value).dict.items() if k != "_sa_instance_state"}
             yield from _shown(loaded, seen)
-    elif isinstance(value, Mapping):
-        for key in sorted(value, key=repr):
-            yield from _shown(key, seen)
-            yield from _shown(value[key], seen)
-    elif isinstance(value, Row | tuple | list | set | frozenset):
-        for item in value:
-            yield from _shown(item, seen)
-    elif is_dataclass(value):
-        yield from _shown({f.name: getattr(value, f.name) for f in fields(value)}, seen)
-    else:
+        return
+    parts = _parts(value)
+    if parts is None:
         yield str(value)
+        return
+    for part in parts:
+        yield from _shown(part, seen)
+
+
+def _parts(value: Any) -> Iterable[Any] | None:
+    if isinstance(value, Mapping):
+        pairs: Mapping[Any, Any] = value
+        return sorted(pairs.items(), key=repr)
+    if isinstance(value, Row | tuple | list | set | frozenset):
+        return cast("Iterable[Any]", value)
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return None
 
 
 def _uuids(rows: Iterable[Base]) -> set[str]:

@@ -151,14 +151,15 @@ def _count_messages(active: Any) -> Update:
         (conversations.c.updated_at < active.c.at - _TOUCH_EVERY, active.c.at),
         else_=conversations.c.updated_at,
     )
-    counted = update(conversations).where(conversations.c.id == active.c.conversation_id)
+    counted: Any = update(conversations).where(conversations.c.id == active.c.conversation_id)
     counted = counted.values(
         message_count=conversations.c.message_count + size,
         last_message_at=active.c.at,
         updated_at=touched,
     )
     first: ColumnElement[int] = conversations.c.message_count - size
-    return counted.returning(first.label("first"), active.c.segment_id, active.c.at)
+    returned: Update = counted.returning(first.label("first"), active.c.segment_id, active.c.at)
+    return returned
 
 
 @cache
