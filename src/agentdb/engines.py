@@ -21,6 +21,7 @@ from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
 from agentdb.poolers import spare_prepared_statements
 from agentdb.settings import Settings
+from agentdb.sqlite_connect import connect
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
@@ -131,6 +132,8 @@ def _pool_arguments(url: URL, settings: Settings) -> dict[str, Any]:
 
 
 def _connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
+    if url.drivername == "sqlite+aiosqlite":
+        return {"timeout": settings.busy_timeout, "async_creator_fn": connect}
     if url.get_backend_name() == "sqlite":
         return {"timeout": settings.busy_timeout}
     arguments: dict[str, Any] = {
@@ -208,22 +211,27 @@ def _give_up(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def interrupt(context: ExceptionContext) -> None:
         connection = context.connection
-        if connection is None or isinstance(context.original_exception, Exception):
+        if connection is None or connection.invalidated:
             return
-        # It would go on in the thread of its connection, and hold the lock.
         adapted: Any = connection.connection.dbapi_connection
-        if hasattr(adapted, "run_async"):
-            adapted.run_async(_interrupt)
-        if is_memory(engine.url):
-            context.is_disconnect = False  # the database is the connection
+        if isinstance(context.original_exception, Exception) or not hasattr(adapted, "run_async"):
+            return
+        # It would go on in the thread of its connection, and hold the lock. So would the connection
+        # if it were dropped: SQLite closes it when its last cursor is gone. So it is rolled back
+        # and kept, unless it waits for the lock, which cannot be interrupted.
+        adapted.run_async(_interrupt)
+        if is_memory(engine.url) or _is_work(context.statement):
+            context.is_disconnect = False
 
     @event.listens_for(engine, "handle_error")
     def discard(context: ExceptionContext) -> None:
         # After some failures, a full disk for one, SQLite has rolled back: there is no savepoint to
         # return to, and what follows would be stored at once.
         connection = context.connection
-        if connection is None or is_memory(engine.url) or not _is_work(context.statement):
+        if connection is None or connection.invalidated or not _is_work(context.statement):
             return
+        if is_memory(engine.url):
+            return  # the database is the connection
         driver: Any = connection.connection.driver_connection
         if isinstance(context.original_exception, sqlite3.Error) and not driver.in_transaction:
             context.is_disconnect = True
@@ -310,7 +318,9 @@ def _limits(settings: Settings) -> dict[str, str]:
         "lock_timeout": settings.lock_timeout,
         "idle_in_transaction_session_timeout": settings.idle_timeout,
     }
-    return {name: f"{int((value or 0) * 1000)}ms" for name, value in times.items()}
+    limits = {name: f"{int((value or 0) * 1000)}ms" for name, value in times.items()}
+    # The one style that the driver reads.
+    return {**limits, "DateStyle": "ISO"}
 
 
 def _set_config(values: dict[str, str]) -> str:

@@ -85,7 +85,8 @@ class Unit:
         self, statement: Executable, parameters: dict[str, Any] | None = None
     ) -> Result[Any]:
         """Run a statement that names its tenant itself, past the filter."""
-        return await self.session.execute(statement, parameters, execution_options=_OWN_TENANT)
+        with orm_errors():
+            return await self.session.execute(statement, parameters, execution_options=_OWN_TENANT)
 
     def check_writable(self, model: type[Base]) -> None:
         """Refuse a table that this unit may not write, before any SQL is sent."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import inspect, update
+from sqlalchemy.orm import RelationshipDirection, make_transient_to_detached
 
 from agentdb.auth.values import PlatformRole
 from agentdb.database import Database
@@ -54,6 +55,13 @@ def references() -> Iterator[tuple[str, str]]:
 
 
 REFERENCES = list(references())
+RELATIONSHIPS = [
+    (name, relationship.key)
+    for name, model in MODELS.items()
+    for relationship in inspect(model).relationships
+    if relationship.direction is RelationshipDirection.MANYTOONE
+    and relationship.mapper.class_.__tenancy__.kind not in OF_SYSTEM
+]
 PEOPLE = {"user_id", "owner_user_id", "created_by_user_id"}
 TIES = [
     (table, attribute)
@@ -162,6 +170,27 @@ async def test_a_stored_row_is_not_led_to_another_tenant(
         assert await foreign_changes(world, unit) == []
 
 
+@pytest.mark.parametrize(("table", "name"), RELATIONSHIPS)
+async def test_a_relationship_leads_to_no_other_tenant(
+    world: World, database: Database, table: str, name: str
+) -> None:
+    """A parent that is set as an object is checked as its key is, on new and on stored rows."""
+    parent = inspect(MODELS[table]).relationships[name].mapper.class_.__tablename__
+    async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
+        stranger = row_of(parent, "alpha", rows_of("alpha"))
+        make_transient_to_detached(stranger)
+        unit.session.add(stranger)
+        new = new_row(world, table)
+        setattr(new, name, stranger)
+        with pytest.raises((NotFoundError, TenantMismatchError)):
+            await added(unit, new)
+        stored: Any = await unit.session.get_one(MODELS[table], key_of(world.beta[table]))
+        with pytest.raises((NotFoundError, TenantMismatchError)):
+            await changed(unit, stored, **{name: stranger})
+
+        assert [] == await foreign_changes(world, unit)
+
+
 @pytest.mark.parametrize("table", tables_of(*OWNED, TenancyClass.PARENT, TenancyClass.IDENTITY))
 async def test_a_stored_row_stays_with_its_owner(
     world: World, database: Database, table: str
@@ -212,8 +241,9 @@ async def test_a_tenant_gives_no_platform_role(world: World, database: Database)
     key = world.beta["users"].id
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         user = await unit.users.require(key)
+        assert user.platform_role == PlatformRole.PLATFORM_OPERATOR
         with pytest.raises(PermissionDeniedError):
-            await changed(unit, user, platform_role=PlatformRole.PLATFORM_OPERATOR)
+            await changed(unit, user, platform_role=None)
         with pytest.raises(PermissionDeniedError):
             await unit.users.update(key, platform_role=None)
         with pytest.raises(PermissionDeniedError):

@@ -19,6 +19,7 @@ from agentdb.errors import (
     TenantRequiredError,
 )
 from agentdb.orm import TenancyClass
+from agentdb.tenants.repository import TenantAccountRepository
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import MODELS, Rows, key_of, rows_of
 from tests.tenancy.verbs import Call, calls, is_nothing
@@ -116,6 +117,18 @@ async def test_reads_without_a_condition_show_the_own_rows(
 
     assert answers[0] == answers[1]
     assert leaks(world, "".join(answers[1].values())) == []
+
+
+async def test_a_verb_without_known_arguments_fails(database: Database) -> None:
+    """Whoever adds a verb is told where its arguments are made."""
+
+    class Repository(TenantAccountRepository):
+        async def rename(self, nickname: str) -> None:
+            """Take an argument that no row has."""
+
+    async with unit_of(database, system="a test") as unit:
+        with pytest.raises(AssertionError, match="`nickname` of `tenant_accounts.rename`: add"):
+            list(calls(Repository(unit), rows_of("alpha")))
 
 
 async def test_a_key_of_another_tenant_is_free_for_a_row_of_the_own(

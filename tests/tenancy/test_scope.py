@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -27,7 +27,7 @@ from tests.tenancy.worlds import World, unit_of
 
 session_loop = pytest.mark.asyncio(loop_scope="session")
 
-ONE, OTHER = uuid4(), uuid4()
+ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 def test_a_scope_is_of_a_tenant_or_of_the_system() -> None:

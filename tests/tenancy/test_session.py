@@ -67,6 +67,15 @@ def deleted(session: Session, key: UUID) -> None:
     session.flush()
 
 
+def merged_unread(session: Session, key: UUID) -> None:
+    """Merge a row as it is, from a cache, and change it."""
+    (tenant,) = session.execute(select(TenantAccount.id)).scalars()
+    row = C(id=key, conversation_key="x", tenant_id=tenant, agent_entrypoint="x")
+    make_transient_to_detached(row)
+    session.merge(row, load=False).display_name = "hack"
+    session.flush()
+
+
 def merged(session: Session, key: UUID) -> None:
     """Merge a row that says it is the unit's own."""
     (tenant,) = session.execute(select(TenantAccount.id)).scalars()
@@ -105,6 +114,7 @@ REFUSED: dict[str, tuple[type[Exception], Way]] = {
     "expire": (ObjectDeletedError, on_session(expired)),
     "change of an attached row": (NotFoundError, on_session(renamed)),
     "deletion of an attached row": (NotFoundError, on_session(deleted)),
+    "merge without a look": (NotFoundError, on_session(merged_unread)),
     "merge": (AgentDBError, on_session(merged)),
     "stream of a table": (
         PermissionDeniedError,

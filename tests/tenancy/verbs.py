@@ -115,7 +115,7 @@ class Call:
         """Run the verb; a stream is read to its end."""
         result: Any = getattr(getattr(unit, table), self.verb)(*self.arguments, **self.options)
         if isinstance(result, AsyncIterator):
-            rows: AsyncIterator[Any] = result
+            rows: AsyncIterator[Any] = result  # pyright: ignore[reportUnknownVariableType] -- of Any
             return [row async for row in rows]
         return await result
 
@@ -213,6 +213,6 @@ def is_nothing(result: object) -> bool:
     """Whether a verb has found, or done, nothing."""
     found: object = result
     if isinstance(result, Page | LedgerPage):
-        page: Page[Any] | LedgerPage = result
+        page: Page[Any] | LedgerPage = result  # pyright: ignore[reportUnknownVariableType] -- of Any
         found = page.items
     return not found

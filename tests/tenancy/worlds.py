@@ -166,7 +166,7 @@ def _shown(value: Any, seen: set[int]) -> Iterable[str]:
 
 def _parts(value: Any) -> Iterable[Any] | None:
     if isinstance(value, Mapping):
-        pairs: Mapping[Any, Any] = value
+        pairs: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] -- of Any
         return sorted(pairs.items(), key=repr)
     if isinstance(value, Row | tuple | list | set | frozenset):
         return cast("Iterable[Any]", value)

@@ -134,7 +134,8 @@ class Reads(Generic[M, K]):
             raise InvalidValueError("a batch has 1 row or more")
         query = self._select(*where, include_deleted=include_deleted)
         query = query.order_by(*self._key_columns())
-        rows = await self.unit.session.stream_scalars(query, execution_options={"yield_per": batch})
+        with orm_errors():
+            rows = await self.unit.session.stream_scalars(query.execution_options(yield_per=batch))
         try:
             # By the batch: row by row, each would take a switch of greenlets.
             async for some in rows.partitions():
@@ -147,13 +148,15 @@ class Reads(Generic[M, K]):
         """Return how many rows meet the conditions."""
         query = select(func.count()).select_from(self.model)
         query = query.where(*where, *self._visible(include_deleted=include_deleted))
-        return (await self.unit.session.execute(query)).scalar_one()
+        with orm_errors():
+            return (await self.unit.session.execute(query)).scalar_one()
 
     async def exists(self, *where: ColumnElement[bool], include_deleted: bool = False) -> bool:
         """Return whether any row meets the conditions; at most one is read."""
         query = select(self._key_columns()[0]).limit(1)
         query = query.where(*where, *self._visible(include_deleted=include_deleted))
-        return (await self.unit.session.execute(query)).first() is not None
+        with orm_errors():
+            return (await self.unit.session.execute(query)).first() is not None
 
     async def page(
         self,

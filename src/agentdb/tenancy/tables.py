@@ -26,6 +26,7 @@ _attributes_of = attrgetter("_propagate_attrs")
 _sql_util: Any = sql_util
 _ENTITY = "parententity"
 _MAPPER = "parentmapper"
+_TEXTS = frozenset(("_hints", "_prefixes", "_statement_hints", "_suffixes", "modifier", "operator"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +237,14 @@ def _parts(element: Any) -> Iterator[Any]:
 def _raw(element: Any) -> Iterator[str]:
     """Yield SQL that was handed over as text and is no element of its own."""
     state: dict[str, Any] = element.__dict__
+    if _TEXTS.isdisjoint(state):
+        return
+    for name in ("operator", "modifier"):
+        yield from filter(None, [getattr(state.get(name), "opstring", None)])
     for name in ("_prefixes", "_suffixes"):
         yield from (str(part[0]) for part in state.get(name, ()))
     yield from (hint for _, hint in state.get("_statement_hints", ()))
     yield from state.get("_hints", {}).values()
-    for name in ("operator", "modifier"):
-        yield from filter(None, [getattr(state.get(name), "opstring", None)])
 
 
 def _note(part: Any, scope: _Scope) -> None:

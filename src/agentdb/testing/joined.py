@@ -127,9 +127,6 @@ def _connect_by(engine: Engine, creator: Callable[..., Any]) -> None:
         options["async_creator_fn"] = creator
 
 
-# --- PostgreSQL
-
-
 class JoinedPostgres(JoinedConnection):
     """One connection of libpq below handles of both kinds of psycopg."""
 
@@ -242,9 +239,6 @@ class _SyncHandle(psycopg.Connection[Any]):
     def _send(self, statements: list[str]) -> None:
         if statements:
             self.execute(_script(statements), prepare=False)
-
-
-# --- SQLite
 
 
 class JoinedSqlite(JoinedConnection):
