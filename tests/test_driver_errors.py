@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Table, UniqueConstraint, insert, select, text, update
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from agentdb import Database, UnitOfWork, configure
@@ -33,6 +34,7 @@ from agentdb.errors import (
 from agentdb.models import BillingPlan
 from agentdb.orm import Base
 from agentdb.settings import Settings
+from agentdb.urls import async_url
 from tests.rows import (
     INSTANT,
     MODELS,
@@ -269,7 +271,8 @@ REFUSED: list[tuple[dict[str, Any], type[InvalidValueError]]] = [
 
 def plan(*, like: str, **values: Any) -> BillingPlan:
     """Return a plan that is not stored."""
-    return BillingPlan(**{"code": like, "name": like, "price_cents": 1, **values})
+    fields: dict[str, Any] = {"code": like, "name": like, "price_cents": 1, **values}
+    return BillingPlan(**fields)
 
 
 @pytest.mark.parametrize(("values", "kind"), REFUSED)
@@ -358,8 +361,6 @@ async def test_a_row_that_vanished_is_stale(system: UnitOfWork) -> None:
 
 def test_errors_of_the_orm_are_translated() -> None:
     """What SQLAlchemy raises by itself is an AgentDBError that names the class alone."""
-    from sqlalchemy.exc import InvalidRequestError  # noqa: PLC0415
-
     with pytest.raises(AgentDBError, match="InvalidRequestError") as caught, orm_errors():
         raise InvalidRequestError(CANARY)
     assert CANARY not in str(caught.value)
@@ -558,8 +559,6 @@ async def test_errors_of_sqlite_are_known_by_their_code(agentdb_url: str) -> Non
 
 async def test_every_error_of_a_hosts_engine_is_translated(agentdb_url: str) -> None:
     """An engine of the host raises the same errors once it is configured."""
-    from agentdb.urls import async_url  # noqa: PLC0415
-
     engine = create_async_engine(async_url(agentdb_url))
     configure(engine)
     async with AsyncSession(engine) as session:

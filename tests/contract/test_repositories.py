@@ -232,6 +232,19 @@ async def test_a_page_asks_for_its_own_parent(empty: UnitOfWork, table: str, col
 
 
 @every_table
+async def test_look_ups_see_deleted_rows_on_demand(unit: UnitOfWork, table: str) -> None:
+    """``by_`` and ``for_`` take ``include_deleted`` where rows are soft-deleted, else not."""
+    repository = repository_of(unit, table)
+    verbs = [name for name in dir(repository) if name.startswith(("by_", "for_"))]
+    deleted = "deleted_at" in table_of(table).columns
+
+    for verb in verbs:
+        option = signature(getattr(repository, verb)).parameters.get("include_deleted")
+        assert (option is not None) == deleted
+        assert option is None or (option.kind, option.default) == (Parameter.KEYWORD_ONLY, False)
+
+
+@every_table
 async def test_logs_and_ordered_rows_have_their_own_rules(unit: UnitOfWork, table: str) -> None:
     """Five tables are append-only and four are written by verbs; all others take every verb."""
     repository = repository_of(unit, table)

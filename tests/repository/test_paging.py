@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from agentdb import Database, NewMessage, UnitOfWork
+from agentdb import Database, NewMessage, UnitOfWork, paging
 from agentdb.activity.values import ActorType
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.errors import InvalidCursorError, InvalidValueError
@@ -31,6 +31,7 @@ from agentdb.models import (
 )
 from agentdb.paging import decode_cursor, encode_cursor
 from agentdb.repository import Repository
+from agentdb.repository.order import order_of
 from tests.repository.test_reads import stored
 from tests.rows import DAY, INSTANT, Rows, key_of, row_of, rows_of, store
 
@@ -114,7 +115,7 @@ async def new_row(unit: UnitOfWork, sort: Sort, parents: Rows, value: Any) -> An
 
 
 @asynccontextmanager
-async def undone(unit: UnitOfWork) -> AsyncIterator[None]:
+async def undone(unit: UnitOfWork) -> AsyncGenerator[None]:
     """Undo what the block does: hypothesis calls a test many times in one unit."""
     nested = await unit.session.begin_nested()
     try:
@@ -386,8 +387,6 @@ def test_a_forged_position_is_refused_or_of_the_right_types(
 @pytest.mark.parametrize("body", ["[" * 100_000, "[1,[1e999]]", "[2,[1]]", "[1]", "1", "null", ""])
 def test_a_forged_cursor_of_another_shape_is_refused(body: str) -> None:
     """Nothing that stands behind a right seal makes the decoder fail otherwise."""
-    from agentdb import paging  # noqa: PLC0415
-
     cursor = paging._opaque(paging._seal(BOUND, body), body)
     with pytest.raises(InvalidCursorError):
         decode_cursor(BOUND, cursor, [int])
@@ -408,13 +407,8 @@ async def test_a_forged_position_that_no_row_can_have_is_refused(
     """A number beyond the column is no position, and no error of the database."""
     await stored(system, *"ab", price_cents=1)
     order = [BillingPlan.price_cents]
-    cursor = (await system.billing_plans.page(order=order, limit=1)).next_cursor
-    assert cursor is not None
     repository = system.billing_plans
-    from agentdb.repository.order import order_of  # noqa: PLC0415
-
     seal = repository._seal((), order_of(BillingPlan, order), include_deleted=False)
-    assert cursor.startswith(encode_cursor(seal, [1])[:0])
     forged = encode_cursor(seal, [value, uuid4()])
     with pytest.raises((InvalidCursorError, InvalidValueError)):
         await repository.page(order=order, after=forged)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiosqlite
 import psycopg
@@ -226,7 +226,7 @@ async def test_a_stream_holds_one_batch_at_a_time(
     await system.session.execute(insert(ActivityEvent), rows)
     before = len(system.session.sync_session.identity_map)
     fetches = counted(monkeypatch)
-    keys = []
+    keys: list[UUID] = []
     most = 0
     async for row in system.activity_events.stream(ActivityEvent.action == "streamed", batch=100):
         keys.append(row.id)

@@ -67,7 +67,7 @@ async def test_the_statements_of_a_tenants_unit_do_not_grow_with_the_rows(
     agentdb_database: Database, agentdb_uow: UnitOfWork, agentdb_tenant: TenantAccount
 ) -> None:
     """The owners and references of all rows are checked together."""
-    counts = []
+    counts: list[int] = []
     for size in (2, 400):
         rows = [ActivityEvent(tenant_id=agentdb_tenant.id, action=f"act-{n}") for n in range(size)]
         with statements(agentdb_database.engine) as sent:

@@ -127,7 +127,7 @@ async def test_a_verb_without_known_arguments_fails(database: Database) -> None:
             """Take an argument that no row has."""
 
     async with unit_of(database, system="a test") as unit:
-        with pytest.raises(AssertionError, match="`nickname` of `tenant_accounts.rename`: add"):
+        with pytest.raises(AssertionError, match=r"`nickname` of `tenant_accounts\.rename`: add"):
             list(calls(Repository(unit), rows_of("alpha")))
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.orm import Session, UOWTransaction
+from sqlalchemy.orm import RelationshipDirection, Session, UOWTransaction
 
 from agentdb.errors import (
     InvalidValueError,
@@ -131,13 +131,28 @@ def _write(row: Base, changed: frozenset[str] | None = None, *, deleted: bool = 
     loaded = {
         a.key: row.__dict__[a.key] for a in inspect(type(row)).column_attrs if a.key in row.__dict__
     }
-    return Write(type(row), loaded, changed, deleted)
+    return Write(type(row), {**loaded, **_moved(row)}, changed, deleted)
 
 
 def _changed(row: Base) -> frozenset[str]:
     state = inspect(row)
     columns = state.mapper.column_attrs
-    return frozenset(a.key for a in columns if state.attrs[a.key].history.has_changes())
+    written = {a.key for a in columns if state.attrs[a.key].history.has_changes()}
+    return frozenset(written.union(_moved(row)))
+
+
+def _moved(row: Base) -> dict[str, Any]:
+    """Return the keys that the flush will take from parents which were set as objects."""
+    state = inspect(row)
+    moved: dict[str, Any] = {}
+    for relationship in state.mapper.relationships:
+        if relationship.direction is not RelationshipDirection.MANYTOONE:
+            continue
+        for parent in state.attrs[relationship.key].history.added or ():
+            for local, remote in relationship.local_remote_pairs:
+                value = None if parent is None else getattr(parent, str(remote.key))
+                moved[state.mapper.get_property_by_column(local).key] = value
+    return moved
 
 
 def _check_attached(session: Session, tenant: UUID, rows: Iterable[Base]) -> None:
