@@ -28,6 +28,7 @@ from agentdb.errors import (
     UnavailableError,
 )
 from agentdb.settings import Settings
+from agentdb.tenancy import Scope
 from agentdb.unit import Clock
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.urls import async_url, is_memory, url_from_environment
@@ -121,7 +122,6 @@ class Database:
     @asynccontextmanager
     async def begin_system(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
         """Begin a unit of work that reaches across tenants; the reason is logged."""
-        _log.info("system unit of work: %s", reason)
         async with self._unit(system=reason) as unit:
             yield unit
 
@@ -246,6 +246,9 @@ class Database:
     async def _unit(
         self, *, tenant: UUID | None = None, system: str | None = None, read_only: bool = False
     ) -> AsyncGenerator[UnitOfWork]:
+        Scope(tenant=tenant, reason=system)  # refuses what is none before anything connects
+        if system is not None:
+            _log.info("system unit of work: %s", system)
         async with self._connected(tenant=tenant, read_only=read_only) as session:
             unit = UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
             yield unit

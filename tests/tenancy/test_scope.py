@@ -159,12 +159,24 @@ async def test_a_tenant_that_does_not_exist_owns_nothing(database: Database) -> 
 async def test_the_reason_of_a_system_unit_is_logged(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who reaches across tenants leaves a trace."""
-    with caplog.at_level(logging.INFO, logger="agentdb"):
-        async with database.begin_system(reason="nightly purge"):
-            pass
+    """Who reaches across tenants leaves a trace, however the unit begins; a refused one none."""
 
-    assert [r.getMessage() for r in caplog.records] == ["system unit of work: nightly purge"]
+    async def nothing(_: object) -> None:
+        """Do no work."""
+
+    with caplog.at_level(logging.INFO, logger="agentdb"):
+        async with database.begin_system(reason="purge"):
+            pass
+        async with database.read(reason="report"):
+            pass
+        await database.run(nothing, reason="repair")
+        with pytest.raises(InvalidValueError):
+            await database.run(nothing, reason=" ")
+
+    logged = [
+        record.getMessage().removeprefix("system unit of work: ") for record in caplog.records
+    ]
+    assert logged == ["purge", "report", "repair"]
 
 
 @session_loop
