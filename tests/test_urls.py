@@ -35,7 +35,7 @@ def test_every_spelling_of_sqlite_means_our_drivers(scheme: str) -> None:
         ("sqlite://", True),
         ("sqlite:///:memory:", True),
         ("sqlite:///a.db", False),
-        ("sqlite:////tmp/a.db", False),
+        ("sqlite:////srv/a.db", False),
         ("postgresql://", False),
     ],
 )
