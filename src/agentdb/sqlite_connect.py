@@ -1,20 +1,28 @@
-"""Connecting to SQLite asynchronously, without a thread left behind."""
+"""Connecting to SQLite asynchronously, without a thread or a file left behind."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import aiosqlite
 
 
-async def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
-    """Return a connection; where there is none, wait for its thread to end.
+async def connect(database: str, **options: Any) -> aiosqlite.Connection:
+    """Return a connection; where there is none, wait for its thread and close what it opened.
 
     aiosqlite answers from a thread. After a refused connection the thread would answer once more,
-    to an event loop that may be closed by then, and print a traceback.
+    to an event loop that may be closed by then, and print a traceback; what it opened for a task
+    that was cancelled meanwhile nobody else would close.
     """
-    connection = aiosqlite.connect(*arguments, **options)
+    opened: list[sqlite3.Connection] = []
+
+    def connector() -> sqlite3.Connection:
+        opened.append(sqlite3.connect(database, **{**options, "check_same_thread": False}))
+        return opened[0]
+
+    connection = aiosqlite.Connection(connector, iter_chunk_size=64)
     # Private, and what SQLAlchemy's dialect marks in the same way.
     thread = connection._thread  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     thread.daemon = True
@@ -22,4 +30,6 @@ async def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
         return await connection
     except BaseException:
         await asyncio.to_thread(thread.join)
+        for unused in opened:
+            unused.close()
         raise
