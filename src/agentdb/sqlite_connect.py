@@ -19,7 +19,8 @@ async def connect(database: str, **options: Any) -> aiosqlite.Connection:
     opened: list[sqlite3.Connection] = []
 
     def connector() -> sqlite3.Connection:
-        opened.append(sqlite3.connect(database, **{**options, "check_same_thread": False}))
+        arguments: dict[str, Any] = {**options, "check_same_thread": False}
+        opened.append(sqlite3.connect(database, **arguments))
         return opened[0]
 
     connection = aiosqlite.Connection(connector, iter_chunk_size=64)
