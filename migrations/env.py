@@ -11,8 +11,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import URL, Connection
 
-from agentdb.comparison import comparison_options
 from agentdb.engines import make_sync_engine
+from agentdb.migrate.comparison import comparison_options
 from agentdb.settings import Settings
 from agentdb.urls import sync_url, url_from_environment
 
@@ -27,6 +27,7 @@ def options(dialect: str) -> dict[str, Any]:
     return {
         **comparison_options(dialect),
         "version_table_schema": context.config.attributes.get("schema"),
+        "on_version_apply": context.config.attributes.get("on_version_apply", ()),
         "render_as_batch": dialect == "sqlite",
         # SQLite rolls DDL back too; the caller's BEGIN IMMEDIATE spans all revisions.
         "transactional_ddl": True,
@@ -42,6 +43,10 @@ def run_offline() -> None:
         dialect_opts={"paramstyle": "named"},
         **options(dialect),
     )
+    if schema := context.config.attributes.get("schema"):
+        # What `schema_translate_map` does for statements that are run.
+        preparer = context.get_context().dialect.identifier_preparer
+        preparer.schema_for_object = lambda item: item.schema or schema
     with context.begin_transaction():
         context.run_migrations()
 

@@ -1,3 +1,4 @@
+<%! from agentdb import __version__ as release %>\
 """${message}.
 
 Rules for a revision:
@@ -13,6 +14,12 @@ Rules for a revision:
 * It says which locks it takes on PostgreSQL and for how long: a new index on a filled table belongs
   into a revision of its own with CONCURRENTLY, a new NOT NULL needs a checked constraint first.
 * Columns get no server default: defaults live in the models.
+* ``phase`` is ``"expand"`` where the release before it still works on the new schema, readers and
+  writers alike. What takes away something that it uses, or forbids what it writes, is
+  ``"contract"``, and its number says so to releases that do not have the file: ``NNNN_FFFF``, where
+  FFFF is the oldest head that still works, from then on in the numbers of all that follow.
+* ``release`` is the version of the package that ships it first.
+* It names no schema, and plain SQL in it names tables through ``in_schema("table")``.
 
 Delete these rules from the revision once you have followed them.
 """
@@ -24,6 +31,8 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+phase = "expand"
+release = "${release}"
 
 
 def upgrade() -> None:

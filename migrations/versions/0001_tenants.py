@@ -9,12 +9,14 @@ revision = "0001"
 down_revision: str | None = None
 branch_labels = None
 depends_on = None
+phase = "expand"
+release = "0.1.0"
 
 
 def upgrade() -> None:
     """Create the tables."""
     if op.get_context().dialect.name == "postgresql":
-        op.execute("CREATE EXTENSION IF NOT EXISTS citext")
+        op.execute("CREATE EXTENSION IF NOT EXISTS citext" + _beside_the_schemas())
     _create_tenant_accounts()
     _create_tenant_settings()
 
@@ -23,6 +25,11 @@ def downgrade() -> None:
     """Drop the tables; the extension belongs to the database, where others may use it."""
     op.drop_table("tenant_settings")
     op.drop_table("tenant_accounts")
+
+
+def _beside_the_schemas() -> str:
+    """Keep the extension out of a named schema: a database has one, and others may use it."""
+    return " SCHEMA public" if op.get_context().version_table_schema else ""
 
 
 def _create_tenant_accounts() -> None:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from agentdb.types import CITEXTCompat, JSONBCompat, UTCDateTime
 
@@ -9,6 +10,8 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+phase = "expand"
+release = "0.1.0"
 
 
 def upgrade() -> None:
@@ -28,9 +31,9 @@ def downgrade() -> None:
     op.drop_table("user_profiles")
     op.drop_table("users")
     if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP TYPE tenant_role")
-        op.execute("DROP TYPE platform_role")
-        op.execute("DROP TYPE user_status")
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="tenant_role")))
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="platform_role")))
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="user_status")))
 
 
 def _create_users() -> None:

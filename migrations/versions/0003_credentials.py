@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from agentdb.types import JSONBCompat, UTCDateTime
 
@@ -9,6 +10,8 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+phase = "expand"
+release = "0.1.0"
 
 
 def upgrade() -> None:
@@ -28,7 +31,7 @@ def downgrade() -> None:
     op.drop_table("user_mfa_methods")
     op.drop_table("password_history")
     if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP TYPE mfa_method_type")
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="mfa_method_type")))
 
 
 def _create_password_history() -> None:

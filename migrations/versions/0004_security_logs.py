@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from agentdb.types import JSONBCompat, UTCDateTime
 
@@ -9,6 +10,8 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+phase = "expand"
+release = "0.1.0"
 
 
 def upgrade() -> None:
@@ -24,7 +27,7 @@ def downgrade() -> None:
     op.drop_table("security_events")
     op.drop_table("user_login_events")
     if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP TYPE usage_counter_granularity")
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="usage_counter_granularity")))
 
 
 def _create_user_login_events() -> None:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from agentdb.types import CITEXTCompat, JSONBCompat, UTCDateTime
 
@@ -9,6 +10,8 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+phase = "expand"
+release = "0.1.0"
 
 
 def upgrade() -> None:
@@ -24,9 +27,11 @@ def downgrade() -> None:
     op.drop_table("tenant_signup_invites")
     op.drop_table("tenant_signup_requests")
     if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP TYPE signup_invite_reservation_status")
-        op.execute("DROP TYPE tenant_signup_invite_status")
-        op.execute("DROP TYPE tenant_signup_request_status")
+        op.execute(
+            postgresql.DropEnumType(postgresql.ENUM(name="signup_invite_reservation_status"))
+        )
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="tenant_signup_invite_status")))
+        op.execute(postgresql.DropEnumType(postgresql.ENUM(name="tenant_signup_request_status")))
 
 
 def _create_tenant_signup_requests() -> None:
