@@ -1,96 +1,185 @@
-"""The commands about the schema: thin over `agentdb.migrate`."""
+"""The commands that change the schema: thin over `agentdb.migrate`."""
 
 from __future__ import annotations
 
-from types import ModuleType
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from agentdb.cli.urls import url_option
+from agentdb.cli.completion import complete_revisions
+from agentdb.cli.failures import ExitCode, Failure
+from agentdb.cli.options import (
+    inherited,
+    json_option,
+    limit_options,
+    limits_of,
+    schema_option,
+    setting,
+    url_option,
+)
+from agentdb.cli.output import print_json, print_table, tell
+
+if TYPE_CHECKING:
+    from agentdb.migrate import Loss, Revision
 
 
-def _migrate() -> ModuleType:
-    from agentdb import migrate  # noqa: PLC0415 -- imports Alembic
-
-    return migrate
-
-
-@click.command()
-@click.argument("revision", default="head")
+@click.command(short_help="apply migrations")
+@click.argument("revision", default="head", shell_complete=complete_revisions)
+@click.option("--dry-run", is_flag=True, help="Tell what would be applied, and change nothing.")
+@setting(
+    "--phase",
+    "AGENTDB_UPGRADE_PHASE",
+    type=click.Choice(["expand", "contract"]),
+    help="expand stops before what the release before this one could not work with.",
+)
+@limit_options
 @url_option
-def upgrade(revision: str, url: str) -> None:
-    """Apply the migrations up to REVISION, all or none.
+@schema_option
+@json_option
+def upgrade(  # noqa: PLR0917 -- click passes options by name
+    revision: str,
+    dry_run: bool,  # noqa: FBT001 -- the same
+    phase: Literal["expand", "contract"] | None,
+    wait: float | None,
+    lock_timeout: float | None,
+    statement_timeout: float | None,
+    url: str,
+    schema: str | None,
+    as_json: bool,  # noqa: FBT001 -- the same
+) -> None:
+    """Apply the migrations up to REVISION, which may be a version of the package too.
 
-    Does nothing where there is nothing to do, so it may run at each start of each replica.
+    Does nothing where there is nothing to do, so it may run at each start of each replica: of
+    those that start at once one applies the migrations, and the others wait for it.
     """
-    migrate = _migrate()
-    migrate.upgrade(url, revision)
-    click.echo(f"the database is at {migrate.current(url)}")
+    from agentdb import migrate  # noqa: PLC0415 -- imports SQLAlchemy
+
+    if dry_run:
+        steps = migrate.pending(url, revision, schema=schema, phase=phase)
+        _show_pending(steps, migrate.current(url, schema=schema), as_json=as_json)
+        return
+    limits = limits_of(wait, lock_timeout, statement_timeout)
+    applied = migrate.upgrade(
+        url, revision, schema=schema, limits=limits, phase=phase, progress=tell
+    )
+    at = applied[-1].revision if applied else migrate.current(url, schema=schema)
+    if as_json:
+        print_json({"revision": at, "applied": [asdict(step) for step in applied]})
+    else:
+        click.echo(f"the database is at {at}")
 
 
-@click.command()
-@click.argument("revision")
+def _show_pending(steps: Sequence[Revision], at: str | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"revision": at, "pending": [asdict(step) for step in steps]})
+    elif steps:
+        print_table(
+            ("revision", "release", "phase", "description"),
+            [(step.revision, step.release, step.phase, step.description) for step in steps],
+        )
+    else:
+        tell(f"nothing to apply: the database is at {at}")
+
+
+@click.command(short_help="take migrations back")
+@click.argument("revision", shell_complete=complete_revisions)
+@click.option("--yes", is_flag=True, help="Delete what is lost without asking.")
+@limit_options
 @url_option
-def downgrade(revision: str, url: str) -> None:
-    """Take back the migrations above REVISION, with the data in them; `base` is before all."""
-    migrate = _migrate()
-    migrate.downgrade(url, revision)
-    click.echo(f"the database is at {migrate.current(url) or 'no revision'}")
+@schema_option
+def downgrade(  # noqa: PLR0917 -- click passes options by name
+    revision: str,
+    yes: bool,  # noqa: FBT001 -- the same
+    wait: float | None,
+    lock_timeout: float | None,
+    statement_timeout: float | None,
+    url: str,
+    schema: str | None,
+) -> None:
+    """Take back the migrations above REVISION, with the data in them; `base` is before all.
+
+    Tells first what would be deleted, and asks. Without a terminal it refuses, unless --yes is
+    given. Where there is nothing to lose it does not ask.
+    """
+    from agentdb import migrate  # noqa: PLC0415 -- imports SQLAlchemy
+
+    limits = limits_of(wait, lock_timeout, statement_timeout)
+    lost = [] if yes else migrate.losses(url, revision, schema=schema)
+    if lost:
+        _ask(lost, "at least " if any(x.rows >= migrate.COUNTED for x in lost) else "")
+    migrate.downgrade(url, revision, schema=schema, limits=limits, progress=tell)
+    click.echo(f"the database is at {migrate.current(url, schema=schema) or 'no revision'}")
 
 
-@click.command()
+def _ask(lost: Sequence[Loss], at_least: str) -> None:
+    """Tell what would be deleted, and go on only if somebody agrees.
+
+    Raises:
+        UsageError: There is nobody to ask.
+        Failure: The answer is no.
+    """
+    for loss in lost:
+        name = loss.table if loss.column is None else f"{loss.table}.{loss.column}"
+        tell(f"  {name}: {loss.rows} rows")
+    rows = sum(loss.rows for loss in lost)
+    question = f"this deletes {at_least}{rows} values or rows"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question}; give --yes to delete them without being asked")
+    if not click.confirm(f"{question}. Go on?", err=True):
+        raise Failure("nothing was changed", ExitCode.FAILED)
+
+
+@click.command(short_help="record a revision")
+@click.argument("revision", shell_complete=complete_revisions)
 @url_option
-def current(url: str) -> None:
-    """Print the revision of the database."""
-    click.echo(_migrate().current(url) or "no revision")
+@schema_option
+def stamp(revision: str, url: str, schema: str | None) -> None:
+    """Record REVISION as the one of the database, without running any migration.
 
+    A mistake here is not noticed before a statement fails: `agentdb adopt` compares first.
+    """
+    from agentdb import migrate  # noqa: PLC0415 -- imports SQLAlchemy
 
-@click.command()
-def history() -> None:
-    """Print the migrations of this release, oldest first."""
-    for step in _migrate().history():
-        click.echo(f"{step.revision}  {step.description}")
-
-
-@click.command()
-def heads() -> None:
-    """Print the newest migration of this release."""
-    click.echo("\n".join(_migrate().heads()))
-
-
-@click.command()
-@url_option
-def check(url: str) -> None:
-    """Tell whether the tables of the database are those of this release."""
-    differences = _migrate().check(url)
-    for difference in differences:
-        click.echo(difference)
-    if differences:
-        raise click.ClickException("the tables of the database differ from this release")
-    click.echo("the tables of the database are those of this release")
-
-
-@click.command()
-@click.argument("revision")
-@url_option
-def stamp(revision: str, url: str) -> None:
-    """Record REVISION as the one of the database, without running any migration."""
-    _migrate().stamp(url, revision)
+    migrate.stamp(url, revision, schema=schema)
     click.echo(f"the database is marked as {revision}")
 
 
-@click.command()
-@click.argument("revision", default="head")
+@click.command(short_help="print migrations as SQL")
 @click.option(
+    "--from",
+    "start",
+    default="base",
+    show_default=True,
+    metavar="REVISION",
+    shell_complete=complete_revisions,
+    help="Revision that the database is at, or version of the package.",
+)
+@click.option(
+    "--to",
+    "end",
+    default="head",
+    show_default=True,
+    metavar="REVISION",
+    shell_complete=complete_revisions,
+    help="Revision or version to go to; an older one is a downgrade.",
+)
+@setting(
     "--dialect",
+    "AGENTDB_SQL_DIALECT",
     type=click.Choice(["postgresql", "sqlite"]),
     default="postgresql",
     show_default=True,
     help="Database to write for.",
 )
-def sql(revision: str, dialect: str) -> None:
-    """Print the SQL of an upgrade to REVISION, or of START:END; no database is needed."""
-    click.echo(_migrate().sql(dialect, revision), nl=False)
+@inherited("--schema")
+def sql(start: str, end: str, dialect: str, schema: str | None) -> None:
+    """Print the SQL of a migration, for somebody who reads or runs it; no database is needed.
 
+    The schema and the extension citext have to be there before it runs.
+    """
+    from agentdb import migrate  # noqa: PLC0415 -- imports Alembic
 
-COMMANDS = (upgrade, downgrade, current, history, heads, check, stamp, sql)
+    click.echo(migrate.sql(dialect, f"{start}:{end}", schema=schema), nl=False)

@@ -1,0 +1,226 @@
+"""Upgrades, downgrades and stamps: what changes a database."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import groupby
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from agentdb.errors import ConfigurationError, SchemaVersionError, TransientError
+from agentdb.migrate.connections import Target, connected, reading, revision_at
+from agentdb.migrate.limits import DEFAULT_LIMITS, Limits, Progress
+from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
+from agentdb.migrate.preflight import prepare
+from agentdb.migrate.revisions import BASE, HEAD, Phase, Revision, between, resolve
+from agentdb.migrate.verdicts import require_unused, unknown
+
+
+def upgrade(
+    target: Target,
+    revision: str = HEAD,
+    *,
+    schema: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    phase: Phase | None = None,
+    progress: Progress | None = None,
+) -> list[Revision]:
+    """Apply the revisions up to *revision*, and return those that this call applied.
+
+    Concurrent upgraders of one database and schema, in any process, wait for each other; the later
+    ones find nothing left to do, and where there is nothing to do from the start no lock is taken.
+    What fails or is killed leaves the database at the last revision that was applied: all of them
+    are one transaction, but for those on PostgreSQL that build an index concurrently and so stand
+    alone. A statement that does not get its lock in time is tried again, with its transaction.
+
+    Args:
+        target: The database; a connection must be in no transaction.
+        revision: A revision, a version of the package, or ``head``, the newest of this release.
+        schema: Schema that holds the tables, on PostgreSQL; made if it does not exist.
+        limits: How long to wait and work.
+        phase: ``"expand"`` stops before the first revision that the release before could not work
+            with; ``"contract"`` and None apply them all.
+        progress: Is told what is waited for and what was applied.
+
+    Raises:
+        SchemaVersionError: There is no such revision, the database is past it or at one that this
+            release does not know (`require_current` tells whether it can work with that), or has
+            tables of the same names that are not managed by it.
+        PermissionDeniedError: The role lacks a right; the message names it.
+        DeadlineError: Another process still migrated, or held a lock, when the patience ended.
+        UnavailableError: The database cannot be reached, or is read-only.
+        ConfigurationError: The connection is in a transaction.
+    """
+    aim = resolve(revision)
+    with connected(target, schema=schema) as connection:
+        _require_idle(connection)
+        if not _pending(revision_at(connection), aim, phase):
+            return []
+        waiting = Waiting(limits, progress)
+        with turn(connection, waiting, handed_in=isinstance(target, Connection)) as mine:
+            return _climb(mine, waiting, aim, phase)
+
+
+def upgrade_connection(
+    connection: Connection,
+    revision: str = HEAD,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> list[Revision]:
+    """Upgrade over *connection* for a caller that holds the lock of the process: `exclusive`."""
+    waiting = Waiting(limits, progress)
+    with turn(connection, waiting, handed_in=True) as mine:
+        return _climb(mine, waiting, resolve(revision), None, process=nullcontext())
+
+
+def pending(
+    target: Target,
+    revision: str = HEAD,
+    *,
+    schema: str | None = None,
+    phase: Phase | None = None,
+) -> list[Revision]:
+    """Return the revisions that `upgrade` would apply now; it changes nothing.
+
+    Raises:
+        SchemaVersionError: As of `upgrade`.
+    """
+    with connected(target, schema=schema) as connection, reading(connection):
+        at = _found(connection)
+        return _pending(at, resolve(revision), phase)
+
+
+def downgrade(
+    target: Target,
+    revision: str,
+    *,
+    schema: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> list[Revision]:
+    """Take back the revisions above *revision* (``base`` for all), with their data, all or none.
+
+    The schema and the extension citext stay: others may use them. `losses` tells beforehand what
+    would be deleted.
+
+    Returns:
+        The revisions taken back, in that order.
+
+    Raises:
+        SchemaVersionError: There is no such revision, or the database is below it.
+    """
+    aim = resolve(revision)
+    waiting = Waiting(limits, progress)
+    with _turn(target, schema, waiting) as mine:
+        steps = falling(revision_at(mine.work), aim)
+        if steps:
+            _patiently(mine, waiting, "downgrade", aim or BASE)
+        return steps
+
+
+def stamp(target: Target, revision: str, *, schema: str | None = None) -> None:
+    """Record *revision* as the one of the database, without running anything.
+
+    Raises:
+        SchemaVersionError: There is no such revision.
+    """
+    aim = resolve(revision)
+    waiting = Waiting(DEFAULT_LIMITS)
+    with _turn(target, schema, waiting) as mine:
+        _patiently(mine, waiting, "stamp", aim or BASE)
+
+
+def falling(at: str | None, aim: str | None) -> list[Revision]:
+    """Return the revisions to take back from *at* down to *aim*, newest first.
+
+    Raises:
+        SchemaVersionError: The database is below *aim*, or at a revision that is not known.
+    """
+    if at == aim:
+        return []
+    known = [step.revision for step in between(None, resolve(HEAD))]
+    if at is not None and at not in known:
+        raise SchemaVersionError(unknown(at).detail)
+    if at is None or (aim is not None and known.index(at) < known.index(aim)):
+        raise SchemaVersionError(f"the database is at {at or 'no revision'}, below {aim or BASE}")
+    return between(aim, at)[::-1]
+
+
+def _require_idle(connection: Connection) -> None:
+    if connection.in_transaction():
+        raise ConfigurationError("migrate over a connection that is in no transaction")
+
+
+@contextmanager
+def _turn(target: Target, schema: str | None, waiting: Waiting) -> Generator[Turn]:
+    with connected(target, schema=schema) as connection:
+        _require_idle(connection)
+        with turn(connection, waiting, handed_in=isinstance(target, Connection)) as mine:
+            yield mine
+
+
+def _found(connection: Connection) -> str | None:
+    at = revision_at(connection)
+    if at is None:
+        require_unused(connection)
+    return at
+
+
+def _pending(at: str | None, aim: str | None, phase: Phase | None) -> list[Revision]:
+    known = [None, *(step.revision for step in between(None, resolve(HEAD)))]
+    if at is not None and at not in known:
+        raise SchemaVersionError(unknown(at).detail)
+    if known.index(at) > known.index(aim):
+        raise SchemaVersionError(f"the database is at {at}, past {aim}: to go back is a downgrade")
+    return _of_phase(between(at, aim), phase)
+
+
+def _of_phase(steps: list[Revision], phase: Phase | None) -> list[Revision]:
+    contracting = [number for number, step in enumerate(steps) if step.phase == "contract"]
+    return steps[: contracting[0]] if phase == "expand" and contracting else steps
+
+
+def _climb(
+    mine: Turn,
+    waiting: Waiting,
+    aim: str | None,
+    phase: Phase | None,
+    process: AbstractContextManager[object] = PROCESS,
+) -> list[Revision]:
+    """Apply what is still pending now that nobody else can."""
+    with reading(mine.work):
+        at = _found(mine.work)
+    steps = _pending(at, aim, phase)
+    if steps:
+        prepare(mine.work)
+    for _, group in groupby(steps, key=lambda step: step.atomic or step.revision):
+        last = list(group)[-1]
+        _patiently(mine, waiting, "upgrade", last.revision, atomic=last.atomic, process=process)
+    return steps
+
+
+def _patiently(
+    mine: Turn,
+    waiting: Waiting,
+    step: Literal["upgrade", "downgrade", "stamp"],
+    revision: str,
+    *,
+    atomic: bool = True,
+    process: AbstractContextManager[object] = PROCESS,
+) -> None:
+    """Run a step, and again while others hold the locks that it needs."""
+    from agentdb.migrate import environment  # noqa: PLC0415 -- imports Alembic
+
+    while True:
+        try:
+            with mine.transaction() if atomic else nullcontext(), process:
+                environment.run(step, mine.work, revision, waiting.progress)
+        except TransientError:
+            if not mine.repeats:
+                raise
+            waiting.pause("another session holds the lock on a table")
+        else:
+            return
