@@ -28,6 +28,7 @@ def options(dialect: str) -> dict[str, Any]:
         **comparison_options(dialect),
         "version_table_schema": context.config.attributes.get("schema"),
         "on_version_apply": context.config.attributes.get("on_version_apply", ()),
+        "in_host_transaction": context.config.attributes.get("in_host_transaction", False),
         "render_as_batch": dialect == "sqlite",
         # SQLite rolls DDL back too; the caller's BEGIN IMMEDIATE spans all revisions.
         "transactional_ddl": True,

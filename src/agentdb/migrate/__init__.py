@@ -7,6 +7,9 @@ database, beside others. Nothing is migrated unless asked.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from agentdb.migrate.check import check
 from agentdb.migrate.connections import Target
 from agentdb.migrate.current import current
@@ -18,7 +21,23 @@ from agentdb.migrate.revisions import Phase, Revision, heads, history, script_lo
 from agentdb.migrate.runs import downgrade, pending, stamp, upgrade, upgrade_connection
 from agentdb.migrate.verdicts import State, Verdict, require_current, verdict, wait
 
+if TYPE_CHECKING:
+    from agentdb.migrate.filters import Filters, filters, include_name, include_object
+    from agentdb.migrate.host import upgrade_in
+    from agentdb.migrate.indexes import create_index_concurrently
+
+# These import Alembic or map all tables, which a replica with nothing to do should not wait for.
+_HOMES = {
+    "Filters": "agentdb.migrate.filters",
+    "create_index_concurrently": "agentdb.migrate.indexes",
+    "filters": "agentdb.migrate.filters",
+    "include_name": "agentdb.migrate.filters",
+    "include_object": "agentdb.migrate.filters",
+    "upgrade_in": "agentdb.migrate.host",
+}
+
 __all__ = [
+    "Filters",
     "Limits",
     "Loss",
     "Phase",
@@ -28,11 +47,15 @@ __all__ = [
     "Target",
     "Verdict",
     "check",
+    "create_index_concurrently",
     "current",
     "downgrade",
     "exclusive",
+    "filters",
     "heads",
     "history",
+    "include_name",
+    "include_object",
     "losses",
     "pending",
     "require_current",
@@ -41,6 +64,13 @@ __all__ = [
     "stamp",
     "upgrade",
     "upgrade_connection",
+    "upgrade_in",
     "verdict",
     "wait",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Connection, String, column, event, inspect, select, table, text
 
@@ -25,6 +25,7 @@ _SETTINGS = text("""
            set_config('statement_timeout', :statement_timeout, true),
            set_config('idle_in_transaction_session_timeout', '0', true)
 """)
+_PATH = text("SELECT current_setting('search_path')")
 # Operators of citext are found by the search path alone, wherever the extension was put.
 _SEARCH_PATH = text("""
     SELECT set_config('search_path', format('%I, %I', CAST(:schema AS text), coalesce(
@@ -64,9 +65,9 @@ def in_schema(connection: Connection, schema: str | None) -> Connection:
 
 def schema_of(connection: Connection) -> str | None:
     """Return the schema that the connection works in; None for the one of the search path."""
-    translated = connection.get_execution_options().get("schema_translate_map") or {}
-    schema: str | None = translated.get(None)
-    return schema
+    options: Mapping[str, Any] = connection.get_execution_options()
+    translated: Mapping[str | None, str | None] = options.get("schema_translate_map") or {}
+    return translated.get(None)
 
 
 @contextmanager
@@ -124,13 +125,20 @@ def limited(connection: Connection, limits: Limits) -> Generator[None]:
             },
         )
         if schema := schema_of(begun):
-            begun.execute(_SEARCH_PATH, {"schema": schema})
+            search_in(begun, schema)
 
     event.listen(connection, "begin", begin)
     try:
         yield
     finally:
         event.remove(connection, "begin", begin)
+
+
+def search_in(connection: Connection, schema: str) -> str:
+    """Search *schema* first until the transaction ends; return the search path before."""
+    before: str = connection.execute(_PATH).scalar_one()
+    connection.execute(_SEARCH_PATH, {"schema": schema})
+    return before
 
 
 def _milliseconds(seconds: float | None) -> str:

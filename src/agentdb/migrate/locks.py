@@ -23,7 +23,7 @@ from threading import Lock
 from sqlalchemy import Connection, RootTransaction
 
 from agentdb.errors import DeadlineError, SchemaVersionError, TransientError
-from agentdb.migrate.connections import limited, pragma, schema_of
+from agentdb.migrate.connections import limited, pragma, reading, schema_of
 from agentdb.migrate.limits import Limits, Progress
 
 # Alembic's `op` and `context` are globals: two migrations in one process would mix.
@@ -148,7 +148,7 @@ def key_of(connection: Connection) -> int:
     """Return the key of the advisory lock: for this library and schema; locks are per database."""
     schema = schema_of(connection)
     if schema is None:
-        with connection.begin():
+        with reading(connection):
             schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     digest = blake2b(f"agentdb.migrate {schema}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -38,7 +39,7 @@ def prepare(connection: Connection) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    with connection.begin():
+    with nullcontext() if connection.in_transaction() else connection.begin():
         _prepare(connection, schema_of(connection))
 
 

@@ -88,9 +88,23 @@ def pending(
     Raises:
         SchemaVersionError: As of `upgrade`.
     """
-    with connected(target, schema=schema) as connection, reading(connection):
-        at = _found(connection)
-        return _pending(at, resolve(revision), phase)
+    with connected(target, schema=schema) as connection:
+        return missing_steps(connection, resolve(revision), phase)
+
+
+def missing_steps(
+    connection: Connection, aim: str | None, phase: Phase | None = None
+) -> list[Revision]:
+    """Return what an upgrade to *aim* would apply now.
+
+    Raises:
+        SchemaVersionError: As of `upgrade`.
+    """
+    with reading(connection):
+        at = revision_at(connection)
+        if at is None:
+            require_unused(connection)
+    return _pending(at, aim, phase)
 
 
 def downgrade(
@@ -162,13 +176,6 @@ def _turn(target: Target, schema: str | None, waiting: Waiting) -> Generator[Tur
             yield mine
 
 
-def _found(connection: Connection) -> str | None:
-    at = revision_at(connection)
-    if at is None:
-        require_unused(connection)
-    return at
-
-
 def _pending(at: str | None, aim: str | None, phase: Phase | None) -> list[Revision]:
     known = [None, *(step.revision for step in between(None, resolve(HEAD)))]
     if at is not None and at not in known:
@@ -191,9 +198,7 @@ def _climb(
     process: AbstractContextManager[object] = PROCESS,
 ) -> list[Revision]:
     """Apply what is still pending now that nobody else can."""
-    with reading(mine.work):
-        at = _found(mine.work)
-    steps = _pending(at, aim, phase)
+    steps = missing_steps(mine.work, aim, phase)
     if steps:
         prepare(mine.work)
     for _, group in groupby(steps, key=lambda step: step.atomic or step.revision):
