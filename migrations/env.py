@@ -13,6 +13,8 @@ from sqlalchemy import URL, Connection
 
 from agentdb.engines import make_sync_engine
 from agentdb.migrate.comparison import comparison_options
+from agentdb.migrate.connections import milliseconds
+from agentdb.migrate.limits import DEFAULT_LIMITS, Limits
 from agentdb.settings import Settings
 from agentdb.urls import sync_url, url_from_environment
 
@@ -49,7 +51,15 @@ def run_offline() -> None:
         preparer = context.get_context().dialect.identifier_preparer
         preparer.schema_for_object = lambda item: item.schema or schema
     with context.begin_transaction():
+        if dialect == "postgresql":
+            set_time_outs(context.config.attributes.get("limits", DEFAULT_LIMITS))
         context.run_migrations()
+
+
+def set_time_outs(limits: Limits) -> None:
+    """Let no statement of a script wait for a lock for long, with readers queued behind it."""
+    context.execute(f"SET LOCAL lock_timeout = '{milliseconds(limits.lock_timeout)}'")
+    context.execute(f"SET LOCAL statement_timeout = '{milliseconds(limits.statement_timeout)}'")
 
 
 def run_online(connection: Connection) -> None:

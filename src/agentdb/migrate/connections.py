@@ -120,8 +120,8 @@ def limited(connection: Connection, limits: Limits) -> Generator[None]:
         begun.execute(
             _SETTINGS,
             {
-                "lock_timeout": _milliseconds(limits.lock_timeout),
-                "statement_timeout": _milliseconds(limits.statement_timeout),
+                "lock_timeout": milliseconds(limits.lock_timeout),
+                "statement_timeout": milliseconds(limits.statement_timeout),
             },
         )
         if schema := schema_of(begun):
@@ -141,5 +141,6 @@ def search_in(connection: Connection, schema: str) -> str:
     return before
 
 
-def _milliseconds(seconds: float | None) -> str:
+def milliseconds(seconds: float | None) -> str:
+    """Return a time-out as PostgreSQL reads it; 0 is none."""
     return f"{int((seconds or 0) * 1000)}ms"

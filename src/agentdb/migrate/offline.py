@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from agentdb.migrate.limits import DEFAULT_LIMITS, Limits
 from agentdb.migrate.locks import PROCESS
 from agentdb.migrate.revisions import BASE, HEAD, resolve
 
 
-def sql(dialect: str = "postgresql", revision: str = HEAD, *, schema: str | None = None) -> str:
+def sql(
+    dialect: str = "postgresql",
+    revision: str = HEAD,
+    *,
+    schema: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> str:
     """Return the SQL of a migration as a script; no database is needed.
 
     Args:
         dialect: ``postgresql`` or ``sqlite``.
         revision: Up to where; ``start:end`` takes it between two, downwards if the end is older.
             Each is a revision, a version of the package, ``base`` or ``head``.
-        schema: Schema of the tables, on PostgreSQL; it and the extension citext have to be there.
+        schema: Schema of the tables, on PostgreSQL; it has to be there.
+        limits: The time-outs that the script sets on PostgreSQL.
 
     Raises:
         SchemaVersionError: There is no such revision.
@@ -23,4 +31,4 @@ def sql(dialect: str = "postgresql", revision: str = HEAD, *, schema: str | None
     start, _, end = revision.rpartition(":")
     span = f"{resolve(start or BASE) or BASE}:{resolve(end) or BASE}"
     with PROCESS:
-        return environment.written(span, dialect=dialect, schema=schema)
+        return environment.written(span, dialect=dialect, schema=schema, limits=limits)
