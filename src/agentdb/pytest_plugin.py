@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from os import environ
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 
@@ -29,12 +28,24 @@ if TYPE_CHECKING:
     from agentdb.database import Database
     from agentdb.settings import Settings
     from agentdb.tenants.models import TenantAccount
-    from agentdb.testing import Isolation, Template, Templates
+    from agentdb.testing import (
+        Factory,
+        FaultProxy,
+        FrozenClock,
+        Isolation,
+        Queries,
+        Template,
+        Templates,
+    )
+    from agentdb.unit import Clock
     from agentdb.unit_of_work import UnitOfWork
 
 BACKENDS = ("sqlite", "postgres")
 _OPTION = "agentdb_backend"
+_CONNECTING = {"agentdb_url", "agentdb_fault_proxy"}
+"""Fixtures for connections of a test's own, for which it needs a database of its own."""
 _HELP = "sqlite, postgres, both, or the URL of a PostgreSQL server"
+_REUSE_HELP = "keep the server and the migrated databases for the next session"
 _MARKERS = (
     "agentdb_commits: the test gets a database of its own, with connections that commit",
     "agentdb_only(backend): the test runs on this backend of agentdb alone",
@@ -42,9 +53,11 @@ _MARKERS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--agentdb-backend`` and the setting of the same name."""
+    """Add ``--agentdb-backend`` and ``--agentdb-reuse``, and the settings of the same names."""
     group = parser.getgroup("agentdb")
     group.addoption("--agentdb-backend", dest=_OPTION, metavar="BACKEND", help=_HELP)
+    group.addoption("--agentdb-reuse", action="store_true", help=_REUSE_HELP)
+    parser.addini("agentdb_reuse", _REUSE_HELP, type="bool", default=False)
     parser.addini(_OPTION, f"{_HELP}; by default both where a server can be had, else sqlite")
 
 
@@ -59,6 +72,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses agentdb on all backends."""
     if "agentdb_backend" in metafunc.fixturenames:
         only = {mark.args[0] for mark in metafunc.definition.iter_markers("agentdb_only")}
+        if "agentdb_fault_proxy" in metafunc.fixturenames:
+            only = {"postgres"}  # A file has no connection to break.
         chosen = [name for name in _backends(metafunc.config) if not only or name in only]
         metafunc.parametrize("agentdb_backend", chosen, indirect=True, scope="session")
 
@@ -101,7 +116,9 @@ def agentdb_templates(pytestconfig: pytest.Config) -> Iterator[Templates]:
     from agentdb.testing import Templates  # noqa: PLC0415
 
     chosen = _chosen(pytestconfig)
-    templates = Templates(_backends(pytestconfig), chosen if "://" in chosen else None)
+    reuse = pytestconfig.getoption("agentdb_reuse") or pytestconfig.getini("agentdb_reuse")
+    url = chosen if "://" in chosen else None
+    templates = Templates(_backends(pytestconfig), url, reuse=bool(reuse))
     yield templates
     templates.close()
 
@@ -126,7 +143,8 @@ def agentdb_isolation(
 ) -> Iterator[Isolation]:
     """What keeps the test apart from the others; the fixtures below are made of it."""
     commits = request.node.get_closest_marker("agentdb_commits") is not None
-    isolation = agentdb_template.isolate(commits=commits or "agentdb_url" in request.fixturenames)
+    connects = not _CONNECTING.isdisjoint(request.fixturenames)
+    isolation = agentdb_template.isolate(commits=commits or connects)
     yield isolation
     isolation.end()
     isolation.close()
@@ -145,14 +163,66 @@ def agentdb_settings() -> Settings | None:
 
 
 @pytest.fixture
+def agentdb_freeze_now() -> FrozenClock:
+    """A clock that stands still at the beginning of the test; ``advance(timedelta(…))`` moves it.
+
+    Where a test asks for it, it is the clock of ``agentdb_database`` and of ``agentdb_uow``.
+    """
+    from agentdb.testing import FrozenClock  # noqa: PLC0415
+
+    return FrozenClock()
+
+
+@pytest.fixture
+def agentdb_clock(request: pytest.FixtureRequest) -> Clock | None:
+    """The clock of ``agentdb_database`` and ``agentdb_uow``: None for that of the database."""
+    if "agentdb_freeze_now" not in request.fixturenames:
+        return None
+    frozen: FrozenClock = request.getfixturevalue("agentdb_freeze_now")
+    return frozen
+
+
+@pytest.fixture
+def agentdb_queries() -> Queries:
+    """A budget for statements: more than ``with agentdb_queries(max=3) as seen:`` allows fail.
+
+    All engines of the process count, and so all that the code under test makes of
+    ``agentdb_database``, ``agentdb_session`` and ``agentdb_sync_connection``. BEGIN, COMMIT,
+    savepoints and settings of the transaction do not.
+    """
+    from agentdb.testing import limit_statements  # noqa: PLC0415
+
+    return limit_statements
+
+
+@pytest.fixture
+def agentdb_fault_proxy(agentdb_isolation: Isolation) -> Iterator[FaultProxy]:
+    """A proxy that breaks connections; PostgreSQL only.
+
+    Where a test asks for it, the connections of ``agentdb_database`` go through it; ``agentdb_url``
+    leads past it.
+    """
+    from agentdb.testing import FaultProxy  # noqa: PLC0415
+
+    with FaultProxy(agentdb_isolation.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def agentdb_database(
-    agentdb_isolation: Isolation, agentdb_settings: Settings | None
+    request: pytest.FixtureRequest,
+    agentdb_isolation: Isolation,
+    agentdb_settings: Settings | None,
+    agentdb_clock: Clock | None,
 ) -> Iterator[Database]:
     """A database object on the database of the test."""
     from agentdb.database import Database  # noqa: PLC0415
     from agentdb.testing import finish  # noqa: PLC0415
 
-    database = Database(agentdb_isolation.url, settings=agentdb_settings)
+    url = agentdb_isolation.url
+    if "agentdb_fault_proxy" in request.fixturenames:
+        url = request.getfixturevalue("agentdb_fault_proxy").url
+    database = Database(url, settings=agentdb_settings, clock=agentdb_clock)
     agentdb_isolation.join(database.engine)
     yield database
     finish(database.dispose())
@@ -184,22 +254,29 @@ def agentdb_sync_connection(agentdb_isolation: Isolation) -> Iterator[Connection
 
 
 @pytest.fixture
-def agentdb_tenant(agentdb_isolation: Isolation) -> TenantAccount:
+def agentdb_make(agentdb_isolation: Isolation) -> Factory:
+    """Makes valid rows of all tables, where nothing is said those of ``agentdb_tenant``.
+
+    ``agentdb_make.user()``, ``agentdb_make.conversation(messages=5, frames=20)``. Each call commits,
+    as far as the test does, and the same calls make the same rows in every test.
+    """
+    from agentdb.testing import Factory  # noqa: PLC0415
+
+    return Factory(agentdb_isolation.sync_engine())
+
+
+@pytest.fixture
+def agentdb_tenant(agentdb_make: Factory) -> TenantAccount:
     """A tenant made for the test."""
-    from sqlalchemy.orm import Session  # noqa: PLC0415
-
-    from agentdb.models import TenantAccount  # noqa: PLC0415
-
-    tenant = TenantAccount(slug=f"test-{uuid4().hex}", name="A tenant of the tests")
-    with Session(agentdb_isolation.sync_engine(), expire_on_commit=False) as session:
-        session.add(tenant)
-        session.commit()
-    return tenant
+    return agentdb_make.tenant
 
 
 @pytest.fixture
 def agentdb_uow(
-    agentdb_isolation: Isolation, agentdb_database: Database, agentdb_tenant: TenantAccount
+    agentdb_isolation: Isolation,
+    agentdb_database: Database,
+    agentdb_tenant: TenantAccount,
+    agentdb_clock: Clock | None,
 ) -> Iterator[UnitOfWork]:
     """A unit of work of ``agentdb_tenant``, which is never committed."""
     from sqlalchemy.ext.asyncio import AsyncSession  # noqa: PLC0415
@@ -208,6 +285,6 @@ def agentdb_uow(
     from agentdb.unit_of_work import UnitOfWork  # noqa: PLC0415
 
     session = AsyncSession(agentdb_database.engine, expire_on_commit=False)
-    yield UnitOfWork(session, tenant=agentdb_tenant.id)
+    yield UnitOfWork(session, tenant=agentdb_tenant.id, clock=agentdb_clock)
     agentdb_isolation.end()
     finish(session.close())

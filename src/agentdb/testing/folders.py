@@ -29,7 +29,7 @@ class ScratchFolder:
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="agentdb-", dir=_parent()))
+        self.path = Path(tempfile.mkdtemp(prefix="agentdb-", dir=scratch_parent()))
         self._watch = _watch(self.path)
         self._finalizer = finalize(self, _clear, self.path, self._watch)
 
@@ -68,11 +68,12 @@ def _clear(folder: Path, watch: subprocess.Popen[bytes] | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _parent() -> str:
+def scratch_parent() -> Path:
+    """Return where folders of tests are made: in memory if there is room."""
     memory, temporary = Path("/dev/shm"), Path("/tmp")  # noqa: S108 - mkdtemp makes it private
     if memory.is_dir() and os.access(memory, os.W_OK) and _free(memory) >= _ROOM:
-        return str(memory)
-    return str(temporary) if temporary.is_dir() else tempfile.gettempdir()
+        return memory
+    return temporary if temporary.is_dir() else Path(tempfile.gettempdir())
 
 
 def _free(folder: Path) -> int:

