@@ -27,14 +27,14 @@ def findings(script: str, folder: Path) -> str:
 @pytest.mark.parametrize("step", LATER, ids=lambda step: step.revision)
 def test_a_revision_passes_squawk(step: Revision, tmp_path: Path) -> None:
     """No table is rewritten or locked for long, and the script gives up on locks in time."""
-    script = migrate.sql("postgresql", f"{step.down_revision}:{step.revision}")
+    script = migrate.sql(revision=step.revision, start=step.down_revision or "base")
 
     assert findings(script, tmp_path) == ""
 
 
 def test_squawk_finds_what_stops_writers(tmp_path: Path) -> None:
     """The check has teeth: an index on a table that may be full is found."""
-    script = migrate.sql("postgresql", f"{FIRST.revision}:{LATER[0].revision}")
+    script = migrate.sql(revision=LATER[0].revision, start=FIRST.revision)
     script += "CREATE INDEX ix_tenant_accounts_name ON tenant_accounts (name);"
 
     assert "require-concurrent-index-creation" in findings(script, tmp_path)

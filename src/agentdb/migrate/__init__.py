@@ -15,7 +15,7 @@ from agentdb.migrate.connections import Target
 from agentdb.migrate.current import current
 from agentdb.migrate.limits import Limits, Progress
 from agentdb.migrate.locks import exclusive
-from agentdb.migrate.losses import Loss, losses
+from agentdb.migrate.losses import COUNTED, Loss, losses
 from agentdb.migrate.offline import sql
 from agentdb.migrate.revisions import Phase, Revision, heads, history, script_location
 from agentdb.migrate.runs import downgrade, pending, stamp, upgrade, upgrade_connection
@@ -37,6 +37,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "COUNTED",
     "Filters",
     "Limits",
     "Loss",

@@ -47,7 +47,7 @@ def losses(target: Target, revision: str, *, schema: str | None = None) -> list[
         if not falling(at, aim):
             return []
         # The SQL of PostgreSQL, where a dropped column is one statement.
-        script = sql("postgresql", f"{at}:{aim or BASE}")
+        script = sql("postgresql", aim or BASE, start=at or BASE)
         found = [_count(connection, *dropped) for dropped in _DROPPED.findall(script)]
     return [loss for loss in found if loss.rows]
 

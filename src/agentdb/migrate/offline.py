@@ -11,6 +11,7 @@ def sql(
     dialect: str = "postgresql",
     revision: str = HEAD,
     *,
+    start: str = BASE,
     schema: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> str:
@@ -18,8 +19,8 @@ def sql(
 
     Args:
         dialect: ``postgresql`` or ``sqlite``.
-        revision: Up to where; ``start:end`` takes it between two, downwards if the end is older.
-            Each is a revision, a version of the package, ``base`` or ``head``.
+        revision: Up to where: a revision, a version of the package, ``base`` or ``head``.
+        start: From where, likewise; from a newer one the script goes down.
         schema: Schema of the tables, on PostgreSQL; it has to be there.
         limits: The time-outs that the script sets on PostgreSQL.
 
@@ -28,7 +29,6 @@ def sql(
     """
     from agentdb.migrate import environment  # noqa: PLC0415 -- imports Alembic
 
-    start, _, end = revision.rpartition(":")
-    span = f"{resolve(start or BASE) or BASE}:{resolve(end) or BASE}"
+    span = f"{resolve(start) or BASE}:{resolve(revision) or BASE}"
     with PROCESS:
         return environment.written(span, dialect=dialect, schema=schema, limits=limits)
