@@ -7,19 +7,20 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
-from sqlalchemy import URL, String, column, select, table
+from sqlalchemy import URL, select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from agentdb.commits import commit, to_the_end
 from agentdb.driver_errors import READ_ONLY_OPTION, may_pass, orm_errors
-from agentdb.engines import TENANT_OPTION, make_async_engine
+from agentdb.engines import make_async_engine
 from agentdb.errors import (
     CommitUnknownError,
     ConfigurationError,
@@ -27,12 +28,17 @@ from agentdb.errors import (
     TransientError,
     UnavailableError,
 )
+from agentdb.postgresql import TENANT_OPTION
 from agentdb.settings import Settings
 from agentdb.tenancy import Scope
 from agentdb.unit import Clock
 from agentdb.unit_of_work import UnitOfWork
-from agentdb.urls import async_url, is_memory, url_from_environment
-from agentdb.version import VERSION_TABLE
+from agentdb.urls import async_url, is_memory, schema_from_environment, url_from_environment
+from agentdb.version import version_table
+
+if TYPE_CHECKING:
+    # Annotations alone: who only works with the tables imports no migrations.
+    from agentdb.migrate import Limits, Progress, Verdict
 
 T = TypeVar("T")
 
@@ -66,33 +72,48 @@ class Database:
     """
 
     def __init__(
-        self, url: str | URL, *, settings: Settings | None = None, clock: Clock | None = None
+        self,
+        url: str | URL,
+        *,
+        schema: str | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Prepare the engine.
 
         Args:
             url: ``postgresql://…`` or ``sqlite:///…``, with or without our driver.
+            schema: Schema of a PostgreSQL database that holds all of agentdb's tables, apart from
+                those of other schemas; None for the first one of the search path.
             settings: Limits and time-outs.
             clock: Replaces the clock of all units of work, for tests.
 
         Raises:
-            ConfigurationError: The URL or its driver cannot be used.
+            ConfigurationError: The URL, its driver or the schema cannot be used; SQLite has none.
         """
         self.url = async_url(url)
+        self.schema = schema
         self.settings = settings or Settings()
         self._clock = clock
-        self._engine = make_async_engine(self.url, self.settings)
+        self._engine = make_async_engine(self.url, self.settings, schema=schema)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         _databases.add(self)
 
     @classmethod
     def from_env(cls, *, settings: Settings | None = None) -> Self:
-        """Return the database of ``AGENTDB_DATABASE_URL``, else ``agentdb.sqlite3`` here."""
-        return cls(url_from_environment(), settings=settings)
+        """Return the database of ``AGENTDB_DATABASE_URL``, else ``agentdb.sqlite3`` here.
+
+        ``AGENTDB_SCHEMA`` names its schema, if it is set.
+
+        Raises:
+            ConfigurationError: As of `Database`.
+        """
+        return cls(url_from_environment(), schema=schema_from_environment(), settings=settings)
 
     def __repr__(self) -> str:
-        return f"<Database {self.url.render_as_string(hide_password=True)}>"
+        schema = "" if self.schema is None else f" schema={self.schema!r}"
+        return f"<Database {self.url.render_as_string(hide_password=True)}{schema}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -203,23 +224,78 @@ class Database:
                     await _pause(attempt)
         raise unknown
 
-    async def upgrade(self, revision: str = "head") -> None:
+    async def upgrade(
+        self,
+        revision: str = "head",
+        *,
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Bring the schema up to *revision*; does nothing when it is there already.
 
         Safe when many replicas start at once: one applies the revisions, the others wait and find
-        nothing left to do. All or nothing. Works inside a running event loop.
+        nothing left to do. Works inside a running event loop. A schema of the database that does
+        not exist is made.
+
+        Args:
+            revision: A revision, a version of the package, or ``head``.
+            limits: How long to wait and work; None for the defaults of `agentdb.migrate.Limits`.
+            progress: Is told what is waited for and what was applied, from another thread.
 
         Raises:
             SchemaVersionError: The database is at a revision that this release does not know, or
                 has tables of the same names that are not managed by it.
+            PermissionDeniedError: The role lacks a right; the message names it.
+            DeadlineError: Another process still migrated when the patience ended.
+            UnavailableError: The database cannot be reached.
         """
         from agentdb import migrate  # noqa: PLC0415 -- Alembic takes half a second to import
 
+        bounds = limits or migrate.Limits()
         if not is_memory(self.url):
-            await asyncio.to_thread(migrate.upgrade, self.url, revision)
+            await asyncio.to_thread(
+                migrate.upgrade,
+                self.url,
+                revision,
+                schema=self.schema,
+                limits=bounds,
+                progress=progress,
+            )
             return
         async with migrate.exclusive(), self._engine.connect() as connection:
-            await connection.run_sync(migrate.upgrade_connection, revision)
+            await connection.run_sync(
+                migrate.upgrade_connection, revision, limits=bounds, progress=progress
+            )
+
+    async def verdict(self) -> Verdict:
+        """Tell what the schema is to this release: current, behind, ahead, …; changes nothing.
+
+        Raises:
+            UnavailableError: The database cannot be reached.
+        """
+        from agentdb import migrate  # noqa: PLC0415 -- who needs no verdict imports none of it
+
+        return await self._judge(migrate.verdict)
+
+    async def require_current(self) -> Verdict:
+        """Refuse a schema that this release cannot work with; for the start of a service.
+
+        Nothing is migrated.
+
+        Raises:
+            SchemaVersionError: It is behind, foreign, unmanaged, or ahead by a revision that takes
+                away what this release uses.
+            UnavailableError: The database cannot be reached.
+        """
+        from agentdb import migrate  # noqa: PLC0415 -- who needs no verdict imports none of it
+
+        return await self._judge(migrate.require_current)
+
+    async def _judge(self, judge: Callable[..., Verdict]) -> Verdict:
+        if not is_memory(self.url):
+            return await asyncio.to_thread(judge, self.url, schema=self.schema)
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(judge)
 
     async def health(self) -> Health:
         """Ask the database for an answer; never raises for one that is not there."""
@@ -231,7 +307,7 @@ class Database:
         return Health(reachable=True, revision=revision, latency=time.monotonic() - started)
 
     async def _revision(self) -> str | None:
-        query = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+        query = select(version_table.c.version_num)
         async with self._connected(read_only=True) as session:
             try:
                 return (await session.execute(query)).scalar_one_or_none()
@@ -256,7 +332,7 @@ class Database:
                 await session.flush()
             # A cancellation that is already waiting is heard before COMMIT, not after it.
             await asyncio.sleep(0)
-            await _to_the_end(_commit(session))
+            await to_the_end(commit(session))
 
     @asynccontextmanager
     async def _connected(
@@ -269,7 +345,7 @@ class Database:
             yield session
         finally:
             # Rolls back what is not committed; a broken connection is thrown away.
-            await _to_the_end(session.close())
+            await to_the_end(session.close())
 
     async def _connect(self, options: dict[str, Any]) -> AsyncSession:
         """Begin a transaction; a pooled connection that turns out broken is replaced once."""
@@ -301,28 +377,6 @@ class Database:
 
 async def _pause(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 -- jitter
-
-
-async def _commit(session: AsyncSession) -> None:
-    try:
-        with orm_errors():
-            await session.commit()
-    except UnavailableError as error:
-        raise CommitUnknownError("the connection was lost while COMMIT was under way") from error
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await *work* to its end even if this task is cancelled, which is raised afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 _databases: WeakSet[Database] = WeakSet()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from dataclasses import replace
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -19,49 +18,69 @@ from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
-from agentdb.poolers import spare_prepared_statements
+from agentdb.postgresql import follow_schema, prepare_postgresql
+from agentdb.search_path import (
+    MAP_OPTION,
+    SchemaMap,
+    check_schema,
+    extend_path,
+    schema_map,
+    set_own_path,
+)
 from agentdb.settings import Settings
 from agentdb.sqlite_connect import connect
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
-TENANT_OPTION = "agentdb_tenant"
-"""Execution option of a connection: the tenant that PostgreSQL's policies see."""
-
 _PID = "agentdb_pid"
-_RETURNED = "agentdb_returned"
-_configured: WeakSet[Engine] = WeakSet()
+_configured: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
 
 
-def make_async_engine(url: str | URL, settings: Settings) -> AsyncEngine:
+def make_async_engine(
+    url: str | URL, settings: Settings, *, schema: str | None = None
+) -> AsyncEngine:
     """Return an engine for units of work.
 
+    Args:
+        url: The database.
+        settings: Limits and time-outs.
+        schema: Schema that holds the tables, on PostgreSQL; None for the one of the search path.
+
     Raises:
-        ConfigurationError: The URL or its driver cannot be used.
+        ConfigurationError: The URL, its driver or the schema cannot be used.
     """
     target = async_url(url)
-    arguments = _pool_arguments(target, settings)
+    check_schema(target, schema)
+    arguments = _pool_arguments(target, settings) | _schema_arguments(schema)
     try:
         engine = create_async_engine(target, hide_parameters=True, **arguments)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise _missing_driver(target) from None
-    _prepare(engine.sync_engine, settings, own=True)
+    _prepare(engine.sync_engine, settings, schema, own=True)
     return engine
 
 
-def make_sync_engine(url: str | URL, settings: Settings) -> Engine:
-    """Return an engine for one migration: a connection that is closed after use."""
+def make_sync_engine(url: str | URL, settings: Settings, *, schema: str | None = None) -> Engine:
+    """Return an engine for one migration: a connection that is closed after use.
+
+    Arguments and errors are those of `make_async_engine`.
+    """
     target = sync_url(url)
+    check_schema(target, schema)
     # Nothing runs often enough in a migration to be prepared, and a pooler could not bear it.
     settings = replace(settings, pooler="pgbouncer")
     arguments = {"connect_args": _connect_arguments(target, settings), "poolclass": NullPool}
     try:
-        engine = create_engine(target, hide_parameters=True, **arguments)
+        engine = create_engine(
+            target, hide_parameters=True, **arguments, **_schema_arguments(schema)
+        )
     except (ModuleNotFoundError, NoSuchModuleError):
         raise _missing_driver(target) from None
     translate_errors(engine)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
+    elif schema is not None:
+        follow_schema(engine, schema, set_own_path(schema))
     return engine
 
 
@@ -69,20 +88,45 @@ def _missing_driver(url: URL) -> ConfigurationError:
     return ConfigurationError(f"the driver for {url.get_backend_name()} is not installed")
 
 
-def configure(engine: AsyncEngine | Engine, settings: Settings | None = None) -> None:
+def configure(
+    engine: AsyncEngine | Engine, settings: Settings | None = None, *, schema: str | None = None
+) -> None:
     """Set up an engine of the host, so that `UnitOfWork` can join its sessions.
 
     Errors are translated, a forked child may not use the parent's connections, and on SQLite
     foreign keys are on, writers wait for each other and transactions begin IMMEDIATE. Call it once,
     before the engine connects; calling it again does nothing.
 
+    With *schema*, all mapped tables without a schema of their own mean those of *schema* in each
+    statement on the engine, the host's too: a host that keeps its tables elsewhere names their
+    schema in its ``MetaData``. Each transaction adds the schema of citext to the end of its search
+    path, in one more round trip; what the host's own SQL names stays what it was.
+
+    Args:
+        engine: An engine of PostgreSQL with psycopg or of SQLite.
+        settings: Limits and time-outs; of PostgreSQL, the host's own stay.
+        schema: Schema that holds the tables of agentdb, on PostgreSQL; None for the one of the
+            search path.
+
     Raises:
-        ConfigurationError: The engine is not of PostgreSQL with psycopg or of SQLite.
+        ConfigurationError: The engine is of neither, the schema cannot be used, or the engine was
+            given another before.
     """
     target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
-    async_url(target.url)
+    check_schema(async_url(target.url), schema)
     if target not in _configured:
-        _prepare(target, settings or Settings(), own=False)
+        if schema is not None:
+            _map_schema(target, schema)
+        _prepare(target, settings or Settings(), schema, own=False)
+    elif _configured[target] != schema:
+        raise ConfigurationError("the engine was configured for another schema")
+
+
+def _map_schema(engine: Engine, schema: str) -> None:
+    known: SchemaMap = engine.get_execution_options().get(MAP_OPTION) or {}
+    if known.get(None, schema) != schema:
+        raise ConfigurationError(f"the {MAP_OPTION} of the engine leads to another schema")
+    engine.update_execution_options(**{MAP_OPTION: {**known, **schema_map(schema)}})
 
 
 def require_configured(session: Session) -> None:
@@ -97,7 +141,7 @@ def require_configured(session: Session) -> None:
         raise ConfigurationError("pass the engine of this session to agentdb.configure first")
 
 
-def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
+def _prepare(engine: Engine, settings: Settings, schema: str | None, *, own: bool) -> None:
     translate_errors(engine)
     _guard_forks(engine)
     _guard_commits(engine)
@@ -110,8 +154,14 @@ def _prepare(engine: Engine, settings: Settings, *, own: bool) -> None:
             InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
         )
     elif own:
-        _prepare_postgresql(engine, settings)
-    _configured.add(engine)
+        prepare_postgresql(engine, settings, schema)
+    elif schema is not None:
+        follow_schema(engine, schema, extend_path())
+    _configured[engine] = schema
+
+
+def _schema_arguments(schema: str | None) -> dict[str, Any]:
+    return {} if schema is None else {"execution_options": {MAP_OPTION: schema_map(schema)}}
 
 
 def _pool_arguments(url: URL, settings: Settings) -> dict[str, Any]:
@@ -137,6 +187,8 @@ def _connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": settings.busy_timeout}
     arguments: dict[str, Any] = {
+        # Else text of a database in SQL_ASCII would come as bytes, before it can be refused.
+        "client_encoding": "utf8",
         "connect_timeout": settings.connect_timeout,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -276,72 +328,3 @@ def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
             cursor = dbapi_connection.cursor()
             cursor.execute("PRAGMA query_only = OFF")
             cursor.close()
-
-
-def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
-    limits = _limits(settings)
-
-    @event.listens_for(engine, "connect")
-    def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
-        # BEGIN is sent below, together with the settings of the transaction.
-        dbapi_connection.autocommit = True
-        if settings.pooler is None:
-            spare_prepared_statements(dbapi_connection)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        mode = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
-        if options.get(READ_ONLY_OPTION):
-            mode = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        chosen = {**limits, "agentdb.tenant_id": str(options.get(TENANT_OPTION) or "")}
-        _send(connection, f"BEGIN {mode}; SELECT {_set_config(chosen)}")
-
-    @event.listens_for(engine, "checkin")
-    def stamp(_: object, record: ConnectionPoolEntry) -> None:
-        record.info[_RETURNED] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping(dbapi_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-        returned = record.info.get(_RETURNED)
-        if returned is None or time.monotonic() - returned < settings.ping_after:
-            return
-        try:
-            dbapi_connection.cursor().execute("")
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError("the connection broke while it was idle") from error
-
-
-def _limits(settings: Settings) -> dict[str, str]:
-    times = {
-        "statement_timeout": settings.statement_timeout,
-        "lock_timeout": settings.lock_timeout,
-        "idle_in_transaction_session_timeout": settings.idle_timeout,
-    }
-    limits = {name: f"{int((value or 0) * 1000)}ms" for name, value in times.items()}
-    # The one style that the driver reads.
-    return {**limits, "DateStyle": "ISO"}
-
-
-def _set_config(values: dict[str, str]) -> str:
-    """Return calls that hold until the transaction ends, and so behind a pooler too.
-
-    The values are numbers and UUIDs of our own making; none comes from outside.
-    """
-    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in values.items())
-
-
-def _send(connection: Connection, script: str) -> None:
-    """Send several statements in one round trip, which the simple protocol alone allows."""
-    adapted: Any = connection.connection.dbapi_connection
-
-    async def execute(driver: Any) -> None:
-        await driver.execute(script, prepare=False)
-
-    try:
-        adapted.run_async(execute)
-    except BaseException as error:  # noqa: BLE001 -- raised again
-        # What SQLAlchemy does where it sends BEGIN itself: translate, drop a broken connection with
-        # all that are older, and one whose task was cancelled.
-        held: Any = connection
-        held._handle_dbapi_exception(error, script, None, None, None)  # noqa: SLF001

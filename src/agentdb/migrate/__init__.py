@@ -10,29 +10,35 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from agentdb.migrate.check import check
 from agentdb.migrate.connections import Target
-from agentdb.migrate.current import current
+from agentdb.migrate.drift import check
 from agentdb.migrate.limits import Limits, Progress
 from agentdb.migrate.locks import exclusive
-from agentdb.migrate.losses import COUNTED, Loss, losses
+from agentdb.migrate.loss import COUNTED, Loss, losses
 from agentdb.migrate.offline import sql
 from agentdb.migrate.revisions import Phase, Revision, heads, history, script_location
 from agentdb.migrate.runs import downgrade, pending, stamp, upgrade, upgrade_connection
-from agentdb.migrate.verdicts import State, Verdict, require_current, verdict, wait
+from agentdb.migrate.verdicts import State, Verdict, current, require_current, verdict, wait
 
 if TYPE_CHECKING:
-    from agentdb.migrate.filters import Filters, filters, include_name, include_object
+    from agentdb.migrate.autogenerate import (
+        Filters,
+        filters,
+        include_name,
+        include_object,
+        render_item,
+    )
     from agentdb.migrate.host import upgrade_in
     from agentdb.migrate.indexes import create_index_concurrently
 
 # These import Alembic or map all tables, which a replica with nothing to do should not wait for.
 _HOMES = {
-    "Filters": "agentdb.migrate.filters",
+    "Filters": "agentdb.migrate.autogenerate",
     "create_index_concurrently": "agentdb.migrate.indexes",
-    "filters": "agentdb.migrate.filters",
-    "include_name": "agentdb.migrate.filters",
-    "include_object": "agentdb.migrate.filters",
+    "filters": "agentdb.migrate.autogenerate",
+    "include_name": "agentdb.migrate.autogenerate",
+    "include_object": "agentdb.migrate.autogenerate",
+    "render_item": "agentdb.migrate.autogenerate",
     "upgrade_in": "agentdb.migrate.host",
 }
 
@@ -59,6 +65,7 @@ __all__ = [
     "include_object",
     "losses",
     "pending",
+    "render_item",
     "require_current",
     "script_location",
     "sql",

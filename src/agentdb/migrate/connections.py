@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import URL, Connection, String, column, event, inspect, select, table, text
+from sqlalchemy import URL, Connection, event, inspect, select, text
 
 from agentdb.driver_errors import READ_ONLY_OPTION
 from agentdb.engines import make_sync_engine
-from agentdb.errors import ConfigurationError, SchemaVersionError
+from agentdb.errors import SchemaVersionError
 from agentdb.migrate.limits import Limits
+from agentdb.search_path import (
+    MAP_OPTION,
+    check_schema,
+    mapped_schema,
+    schema_map,
+    set_own_path,
+)
 from agentdb.settings import Settings
-from agentdb.version import VERSION_TABLE
+from agentdb.version import VERSION_TABLE, version_table
 
 Target: TypeAlias = str | URL | Connection
 
@@ -26,12 +33,6 @@ _SETTINGS = text("""
            set_config('idle_in_transaction_session_timeout', '0', true)
 """)
 _PATH = text("SELECT current_setting('search_path')")
-# Operators of citext are found by the search path alone, wherever the extension was put.
-_SEARCH_PATH = text("""
-    SELECT set_config('search_path', format('%I, %I', CAST(:schema AS text), coalesce(
-        (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
-         WHERE extname = 'citext'), 'public')), true)
-""")
 
 
 @contextmanager
@@ -39,13 +40,14 @@ def connected(target: Target, *, schema: str | None = None) -> Generator[Connect
     """Yield a connection to *target* that works in *schema*.
 
     Raises:
-        ConfigurationError: The database has no schemas.
+        ConfigurationError: The schema cannot be used.
         UnavailableError: It cannot be reached.
     """
     if isinstance(target, Connection):
         yield in_schema(target, schema)
         return
     settings = Settings(statement_timeout=None, busy_timeout=_SQLITE_PATIENCE)
+    # Its schema is not the engine's, whose search path would overrule the one of `limited`.
     with make_sync_engine(target, settings).connect() as connection:
         yield in_schema(connection, schema)
 
@@ -54,20 +56,12 @@ def in_schema(connection: Connection, schema: str | None) -> Connection:
     """Make the statements on *connection* mean the tables of *schema*.
 
     Raises:
-        ConfigurationError: The database has no schemas.
+        ConfigurationError: The schema cannot be used.
     """
-    if schema is None:
-        return connection
-    if connection.dialect.name != "postgresql":
-        raise ConfigurationError("SQLite has no schemas: use one file for each")
-    return connection.execution_options(schema_translate_map={None: schema})
-
-
-def schema_of(connection: Connection) -> str | None:
-    """Return the schema that the connection works in; None for the one of the search path."""
-    options: Mapping[str, Any] = connection.get_execution_options()
-    translated: Mapping[str | None, str | None] = options.get("schema_translate_map") or {}
-    return translated.get(None)
+    check_schema(connection.engine.url, schema)
+    if schema is not None:
+        connection.execution_options(**{MAP_OPTION: schema_map(schema)})
+    return connection
 
 
 @contextmanager
@@ -99,11 +93,10 @@ def revision_at(connection: Connection) -> str | None:
     Raises:
         SchemaVersionError: It has several, which no release of ours writes.
     """
-    version = table(VERSION_TABLE, column("version_num", String))
     with reading(connection):
-        if not inspect(connection).has_table(VERSION_TABLE, schema=schema_of(connection)):
+        if not inspect(connection).has_table(VERSION_TABLE, schema=mapped_schema(connection)):
             return None
-        found = connection.execute(select(version.c.version_num)).scalars().all()
+        found = connection.execute(select(version_table.c.version_num)).scalars().all()
     if len(found) > 1:
         raise SchemaVersionError(f"{VERSION_TABLE} holds several revisions: {', '.join(found)}")
     return found[0] if found else None
@@ -124,7 +117,7 @@ def limited(connection: Connection, limits: Limits) -> Generator[None]:
                 "statement_timeout": milliseconds(limits.statement_timeout),
             },
         )
-        if schema := schema_of(begun):
+        if schema := mapped_schema(begun):
             search_in(begun, schema)
 
     event.listen(connection, "begin", begin)
@@ -137,7 +130,7 @@ def limited(connection: Connection, limits: Limits) -> Generator[None]:
 def search_in(connection: Connection, schema: str) -> str:
     """Search *schema* first until the transaction ends; return the search path before."""
     before: str = connection.execute(_PATH).scalar_one()
-    connection.execute(_SEARCH_PATH, {"schema": schema})
+    connection.exec_driver_sql(f"SELECT {set_own_path(schema)}".replace("%", "%%"))
     return before
 
 

@@ -9,16 +9,14 @@ from functools import partial
 from typing import Any, Literal
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from agentdb.errors import SchemaVersionError
-from agentdb.migrate.connections import schema_of
 from agentdb.migrate.limits import Progress
 from agentdb.migrate.revisions import script_location
+from agentdb.search_path import mapped_schema
 
 _COMMANDS: dict[str, Callable[[Config, str], None]] = {
     "upgrade": command.upgrade,
@@ -36,7 +34,7 @@ def run(
     **attributes: object,
 ) -> None:
     """Run a command of Alembic over *connection*, in the transaction that it is in."""
-    attributes |= {"connection": connection, "schema": schema_of(connection)}
+    attributes |= {"connection": connection, "schema": mapped_schema(connection)}
     config = config_for({**attributes, "on_version_apply": _telling(progress)})
     with refusals():
         _COMMANDS[step](config, revision)
@@ -51,15 +49,6 @@ def written(span: str, *, dialect: str, schema: str | None, **attributes: object
     with refusals():
         (command.downgrade if falls else command.upgrade)(config, span, sql=True)
     return buffer.getvalue()
-
-
-def differences(connection: Connection) -> list[str]:
-    """Return what Alembic finds different between the database and the models."""
-    from agentdb.migrate.comparison import comparison_options  # noqa: PLC0415 -- maps all tables
-
-    options = comparison_options(connection.dialect.name)
-    context = MigrationContext.configure(connection, opts=options)
-    return [repr(found) for found in compare_metadata(context, options["target_metadata"])]
 
 
 def config_for(attributes: dict[str, object], output: io.StringIO | None = None) -> Config:

@@ -22,9 +22,10 @@ from threading import Lock
 
 from sqlalchemy import Connection, RootTransaction
 
-from agentdb.errors import DeadlineError, SchemaVersionError, TransientError
-from agentdb.migrate.connections import limited, pragma, reading, schema_of
+from agentdb.errors import DeadlineError, SchemaVersionError, TransientError, UnavailableError
+from agentdb.migrate.connections import limited, pragma, reading
 from agentdb.migrate.limits import Limits, Progress
+from agentdb.search_path import mapped_schema
 
 # Alembic's `op` and `context` are globals: two migrations in one process would mix.
 PROCESS = Lock()
@@ -134,19 +135,27 @@ def turn(connection: Connection, waiting: Waiting, *, handed_in: bool) -> Genera
     with (
         connection.engine.connect() if handed_in else nullcontext(connection) as lock,
         _acquired(lock, key_of(connection), waiting),
-        nullcontext(connection) if handed_in else _another(connection) as work,
+        nullcontext(connection) if handed_in else _another(connection, waiting) as work,
         limited(work, waiting.limits),
     ):
         yield PostgresTurn(work, lock)
 
 
-def _another(connection: Connection) -> Connection:
-    return connection.engine.connect().execution_options(**connection.get_execution_options())
+def _another(connection: Connection, waiting: Waiting) -> Connection:
+    """Connect once more; those who wait may have the last connections, and give theirs up."""
+    while True:
+        try:
+            made = connection.engine.connect()
+        except UnavailableError as error:
+            connection.exec_driver_sql("SELECT 1")  # raises if the server is gone
+            waiting.pause(str(error))
+        else:
+            return made.execution_options(**connection.get_execution_options())
 
 
 def key_of(connection: Connection) -> int:
     """Return the key of the advisory lock: for this library and schema; locks are per database."""
-    schema = schema_of(connection)
+    schema = mapped_schema(connection)
     if schema is None:
         with reading(connection):
             schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.schema import CreateSchema
 
 from agentdb.errors import ConfigurationError, PermissionDeniedError
-from agentdb.migrate.connections import schema_of
 from agentdb.migrate.tables import table_names
+from agentdb.search_path import mapped_schema
 
 _RIGHTS = text("""
     SELECT quote_ident(current_database()) AS database, quote_ident(current_user) AS role,
@@ -19,9 +19,17 @@ _RIGHTS = text("""
            EXISTS (SELECT FROM pg_namespace WHERE nspname = CAST(:schema AS text)) AS there,
            has_database_privilege(current_database(), 'CREATE') AS makes_schemas,
            EXISTS (SELECT FROM pg_extension WHERE extname = 'citext') AS installed,
+           (SELECT quote_ident(nspname) FROM pg_namespace
+            WHERE nspname = coalesce(
+                (SELECT extnamespace::regnamespace::text FROM pg_extension
+                 WHERE extname = 'citext'), 'public')
+              AND NOT has_schema_privilege(oid, 'USAGE')) AS hidden,
            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') AS installable
 """)
-_MAY_CREATE = text("SELECT has_schema_privilege(:schema, 'USAGE, CREATE')")
+# Of two privileges in one call, either would do.
+_MAY_CREATE = text("""
+    SELECT has_schema_privilege(:schema, 'USAGE') AND has_schema_privilege(:schema, 'CREATE')
+""")
 _NOT_OURS = text("""
     SELECT quote_ident(relname), quote_ident(pg_get_userbyid(relowner)) FROM pg_class
     WHERE relnamespace = CAST(quote_ident(:schema) AS regnamespace) AND relkind IN ('r', 'p')
@@ -40,7 +48,7 @@ def prepare(connection: Connection) -> None:
     if connection.dialect.name != "postgresql":
         return
     with nullcontext() if connection.in_transaction() else connection.begin():
-        _prepare(connection, schema_of(connection))
+        _prepare(connection, mapped_schema(connection))
 
 
 def _prepare(connection: Connection, named: str | None) -> None:
@@ -49,6 +57,9 @@ def _prepare(connection: Connection, named: str | None) -> None:
         raise ConfigurationError(f"the database is in {rights.encoding}, and has to be in UTF8")
     if not rights.installed:
         _require_citext(rights)
+    if rights.hidden is not None:
+        grant = f"GRANT USAGE ON SCHEMA {rights.hidden} TO {rights.role}"
+        raise _lacks("use the extension citext", grant)
     if named is not None and not rights.there:
         if not rights.makes_schemas:
             raise _lacks("make the schema", _on_database(rights))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import groupby
 from typing import Literal
 
 from sqlalchemy import Connection
 
-from agentdb.errors import ConfigurationError, SchemaVersionError, TransientError
+from agentdb.errors import (
+    ConfigurationError,
+    DuplicateError,
+    SchemaVersionError,
+    TransientError,
+)
 from agentdb.migrate.connections import Target, connected, reading, revision_at
 from agentdb.migrate.limits import DEFAULT_LIMITS, Limits, Progress
 from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
@@ -54,11 +59,10 @@ def upgrade(
         ConfigurationError: The connection is in a transaction.
     """
     aim = resolve(revision)
-    with connected(target, schema=schema) as connection:
-        _require_idle(connection)
+    waiting = Waiting(limits, progress)
+    with _idle(target, schema, waiting) as connection:
         if not _pending(revision_at(connection), aim, phase):
             return []
-        waiting = Waiting(limits, progress)
         with turn(connection, waiting, handed_in=isinstance(target, Connection)) as mine:
             return _climb(mine, waiting, aim, phase)
 
@@ -163,17 +167,30 @@ def falling(at: str | None, aim: str | None) -> list[Revision]:
     return between(aim, at)[::-1]
 
 
-def _require_idle(connection: Connection) -> None:
-    if connection.in_transaction():
-        raise ConfigurationError("migrate over a connection that is in no transaction")
+@contextmanager
+def _idle(target: Target, schema: str | None, waiting: Waiting) -> Generator[Connection]:
+    """Connect to *target*, in no transaction."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                connection = stack.enter_context(connected(target, schema=schema))
+            except TransientError:
+                # Who switches a new file of SQLite to WAL keeps the others out, busy timeout or not.
+                waiting.pause("another process is making this database")
+            else:
+                break
+        if connection.in_transaction():
+            raise ConfigurationError("migrate over a connection that is in no transaction")
+        yield connection
 
 
 @contextmanager
 def _turn(target: Target, schema: str | None, waiting: Waiting) -> Generator[Turn]:
-    with connected(target, schema=schema) as connection:
-        _require_idle(connection)
-        with turn(connection, waiting, handed_in=isinstance(target, Connection)) as mine:
-            yield mine
+    with (
+        _idle(target, schema, waiting) as connection,
+        turn(connection, waiting, handed_in=isinstance(target, Connection)) as mine,
+    ):
+        yield mine
 
 
 def _pending(at: str | None, aim: str | None, phase: Phase | None) -> list[Revision]:
@@ -223,9 +240,18 @@ def _patiently(
         try:
             with mine.transaction() if atomic else nullcontext(), process:
                 environment.run(step, mine.work, revision, waiting.progress)
-        except TransientError:
-            if not mine.repeats:
+        except (TransientError, DuplicateError) as error:
+            if not (mine.repeats and _passes(error)):
                 raise
             waiting.pause("another session holds the lock on a table")
         else:
             return
+
+
+def _passes(error: TransientError | DuplicateError) -> bool:
+    """Whether another try may do it.
+
+    A database has an extension once: whoever installs it at the same moment, for another schema or
+    for tables of the host, makes the slower one fail in spite of IF NOT EXISTS.
+    """
+    return isinstance(error, TransientError) or error.constraint == "pg_extension_name_index"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Table, inspect
 
-from agentdb.migrate.connections import schema_of
+from agentdb.search_path import mapped_schema
 
 
 def _ours() -> Mapping[str, Table]:
@@ -22,7 +22,7 @@ def table_names() -> list[str]:
 
 def missing_tables(connection: Connection) -> list[str]:
     """Return those of our tables that the database does not have."""
-    found = set(inspect(connection).get_table_names(schema=schema_of(connection)))
+    found = set(inspect(connection).get_table_names(schema=mapped_schema(connection)))
     return [name for name in table_names() if name not in found]
 
 
@@ -32,7 +32,7 @@ def tables_of_our_names(connection: Connection) -> tuple[list[str], list[str]]:
     A table made by other means, or by an older release, may lack a column or have one more. It is
     ours if it has most of our columns.
     """
-    inspector, schema = inspect(connection), schema_of(connection)
+    inspector, schema = inspect(connection), mapped_schema(connection)
     present = set(inspector.get_table_names(schema=schema)) & set(table_names())
     if not present:  # no names would mean all tables
         return [], []
@@ -40,11 +40,12 @@ def tables_of_our_names(connection: Connection) -> tuple[list[str], list[str]]:
     foreign: list[str] = []
     ours: list[str] = []
     for (_, name), found in sorted(columns.items(), key=lambda item: item[0][1]):
-        is_ours = _resembles(_ours()[name], {column["name"] for column in found})
+        is_ours = resembles(name, {column["name"] for column in found})
         (ours if is_ours else foreign).append(name)
     return foreign, ours
 
 
-def _resembles(table: Table, columns: set[str]) -> bool:
-    expected = set(table.columns.keys())
+def resembles(name: str, columns: set[str]) -> bool:
+    """Return whether a table that has the name of one of ours has most of its columns."""
+    expected = set(_ours()[name].columns.keys())
     return 2 * len(expected & columns) > len(expected)

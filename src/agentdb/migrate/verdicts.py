@@ -52,6 +52,16 @@ class Verdict:
     detail: str
 
 
+def current(target: Target, *, schema: str | None = None) -> str | None:
+    """Return the revision that the database is at; None for one that has none.
+
+    Raises:
+        UnavailableError: The database cannot be reached.
+    """
+    with connected(target, schema=schema) as connection:
+        return revision_at(connection)
+
+
 def verdict(target: Target, *, schema: str | None = None) -> Verdict:
     """Tell what the database is to this release; nothing is changed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, column, func, literal, select, table
+from sqlalchemy import Connection, Integer, MetaData, Table, column, func, literal, select
 
 from agentdb.migrate.connections import Target, connected, reading, revision_at
 from agentdb.migrate.offline import sql
@@ -53,7 +53,7 @@ def losses(target: Target, revision: str, *, schema: str | None = None) -> list[
 
 
 def _count(connection: Connection, name: str, dropped: str) -> Loss:
-    some = select(literal(1)).select_from(table(name)).limit(COUNTED)
+    some = select(literal(1)).select_from(Table(name, MetaData())).limit(COUNTED)
     if dropped:
         some = some.where(column(dropped, Integer).is_not(None))
     rows = connection.scalar(select(func.count()).select_from(some.subquery()))
