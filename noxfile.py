@@ -61,7 +61,7 @@ def migrations(session: nox.Session) -> None:
     """Go up, down and up again, by the command on SQLite and by the tests on both databases."""
     session.install(".[test]")
     url = f"sqlite:///{Path(session.create_tmp()) / 'migrations.db'}"
-    for step in (["upgrade"], ["downgrade", "base"], ["upgrade"], ["check"]):
+    for step in (["upgrade"], ["downgrade", "base", "--yes"], ["upgrade"], ["check"]):
         session.run("agentdb", "--url", url, *step)
     session.run(
         "python", "-m", "pytest", "tests/migrations", "tests/test_migrate.py", "tests/contract"
@@ -81,5 +81,5 @@ def package(session: nox.Session) -> None:
     session.chdir(session.create_tmp())
     url = "sqlite:///package.db"
     Path("package.db").unlink(missing_ok=True)
-    for step in (["upgrade"], ["check"], ["demo"]):
+    for step in (["upgrade"], ["check"], ["demo"], ["downgrade", "base", "--yes"]):
         session.run("agentdb", "--url", url, *step)

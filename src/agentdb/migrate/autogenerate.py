@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sqlalchemy import ForeignKeyConstraint, Table
 from sqlalchemy.schema import SchemaItem
 
-from agentdb import types
+from agentdb.migrate import rendering
 from agentdb.migrate.tables import resembles
 from agentdb.models import Base
 from agentdb.version import VERSION_TABLE
@@ -30,7 +30,7 @@ class Filters:
 
     A host passes all: without ``include_object`` our tables are proposed where the host has our
     metadata in its ``target_metadata``, without ``include_name`` all of them are read, and without
-    ``render_item`` the revisions that refer to them do not import the types that they use.
+    ``render_item`` the revisions that refer to them lack an import.
 
     Attributes:
         schema: The schema of our tables; None for the default one of the host's connection.
@@ -64,11 +64,8 @@ class Filters:
 
     @staticmethod
     def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-        """Write one of our types, which a column that refers to ours has, with its import."""
-        if kind != "type" or not type(item).__module__.startswith(f"{types.__name__}."):
-            return False
-        context.imports.add(f"import {types.__name__}")
-        return f"{types.__name__}.{item!r}"
+        """Write what is ours in a revision of the host, so that it can be run."""
+        return rendering.render_item(kind, item, context)
 
     def _is_our_table(self, table: Table, *, reflected: bool) -> bool:
         if table.metadata is Base.metadata:
@@ -130,5 +127,5 @@ include_object: IncludeObjectFn = Filters().include_object
 include_name: IncludeNameFn = Filters().include_name
 """For ``context.configure(include_name=…)``: our tables are not even read."""
 
-render_item: RenderItemFn = Filters.render_item
-"""For ``context.configure(render_item=…)``: writes the types of columns that refer to ours."""
+render_item: RenderItemFn = rendering.render_item
+"""For ``context.configure(render_item=…)``: writes references to our tables that can be run."""

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, RootTransaction
 from agentdb.errors import DeadlineError, SchemaVersionError, TransientError, UnavailableError
 from agentdb.migrate.connections import limited, pragma, reading
 from agentdb.migrate.limits import Limits, Progress
+from agentdb.migrate.numbering import numbers_kept
 from agentdb.search_path import mapped_schema
 
 # Alembic's `op` and `context` are globals: two migrations in one process would mix.
@@ -189,7 +190,8 @@ def _acquired(connection: Connection, key: int, waiting: Waiting) -> RootTransac
 @contextmanager
 def _sqlite_turn(connection: Connection, waiting: Waiting) -> Generator[None]:
     with _without_foreign_keys(connection), _immediate(connection, waiting):
-        yield
+        with numbers_kept(connection):
+            yield
         if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
             raise SchemaVersionError("the migration would leave references that lead nowhere")
 

@@ -1,0 +1,1 @@
+"""A host: projects of tenants, and the users who work on them."""

@@ -1,0 +1,1 @@
+"""A help desk: a small host of agentdb with models of its own."""

@@ -1,0 +1,33 @@
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.environments import Environment
+from tests.packaging.packages import Packages
+
+HOST = Path(__file__).with_name("sample-host")
+
+
+@pytest.fixture
+def host(packages: Packages, runtime: list[str], tmp_path: Path) -> tuple[Environment, Path]:
+    """The project of a host with all that it declares, agentdb coming from the wheel."""
+    folder = Path(shutil.copytree(HOST, tmp_path / "host"))
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    declared = project["project"]["dependencies"] + project["dependency-groups"]["test"]
+    environment = Environment(tmp_path / "environment")
+    environment.create([*runtime, *(each for each in declared if each != "agentdb")])
+    environment.install(packages.wheel)
+    return environment, folder
+
+
+def test_the_tests_of_a_host_pass(host: tuple[Environment, Path]) -> None:
+    """On both databases, with nothing of its own but its tables; warnings are errors."""
+    environment, folder = host
+    command = ("python", "-m", "pytest", "--agentdb-backend=both", "--strict-markers", "--tb=short")
+
+    result = environment.run(*command, folder=folder)
+
+    assert result.returncode == pytest.ExitCode.OK, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1].strip("= ").startswith("18 passed in ")
