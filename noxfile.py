@@ -63,9 +63,14 @@ def migrations(session: nox.Session) -> None:
     url = f"sqlite:///{Path(session.create_tmp()) / 'migrations.db'}"
     for step in (["upgrade"], ["downgrade", "base", "--yes"], ["upgrade"], ["check"]):
         session.run("agentdb", "--url", url, *step)
-    session.run(
-        "python", "-m", "pytest", "tests/migrations", "tests/test_migrate.py", "tests/contract"
-    )
+    session.run("python", "-m", "pytest", "tests/migrations", "tests/migrate", "tests/contract")
+
+
+@nox.session(python=PYTHON)
+def soak(session: nox.Session) -> None:
+    """Run the tests that have a full size at it, for as long as that takes."""
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "--soak", "--timeout", "7200", *session.posargs)
 
 
 @nox.session(python=PYTHON)

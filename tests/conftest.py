@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.sizes import FIXTURE, OPTION, Size
 
 pytest_plugins = ["pytester"]
 
@@ -11,3 +14,22 @@ common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", common, derandomize=True, max_examples=20)
 settings.register_profile("hunt", common, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--soak``."""
+    parser.addoption(OPTION, action="store_true", help="run the tests that have a full size, at it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has no full size when it is asked for."""
+    if config.getoption(OPTION):
+        sized = [item for item in items if FIXTURE in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in sized])
+        items[:] = sized
+
+
+@pytest.fixture(scope="session")
+def size(pytestconfig: pytest.Config) -> Size:
+    """How large the test is: ``size(16, full=64)``."""
+    return Size(full=bool(pytestconfig.getoption(OPTION)))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from sqlalchemy import Engine, PrimaryKeyConstraint, Table, UniqueConstraint, event
+from sqlalchemy import Connection, Engine, PrimaryKeyConstraint, Table, UniqueConstraint, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import MultipleResultsFound, SQLAlchemyError
 from sqlalchemy.orm.exc import StaleDataError
@@ -49,6 +49,21 @@ _GONE = "the connection to the database was lost"
 def translate_errors(engine: Engine) -> None:
     """Make *engine* raise errors of this library instead of the driver's."""
     event.listen(engine, "handle_error", _on_error, retval=True)
+
+
+@contextmanager
+def translated_errors(connection: Connection) -> Generator[None]:
+    """Do so on one connection of an engine that is the host's, for as long as we use it."""
+
+    def on_error(context: ExceptionContext) -> BaseException | None:
+        is_done = isinstance(getattr(context, "chained_exception", None), AgentDBError)
+        return None if context.connection is not connection or is_done else _on_error(context)
+
+    event.listen(connection.engine, "handle_error", on_error, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(connection.engine, "handle_error", on_error)
 
 
 def _on_error(context: ExceptionContext) -> BaseException | None:

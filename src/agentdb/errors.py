@@ -32,6 +32,7 @@ AgentDBError
 ├── ForkedEngineError              a connection of the parent process was used in a child
 ├── SchemaVersionError             the database is not at the revision that this release needs
 ├── CorruptDatabaseError           the file is damaged or no database
+├── CorruptObjectError             a stored object is not the one that was recorded
 └── ConfigurationError             the URL, the driver or the engine is not usable as it is
 
 No message carries a parameter value, a secret or a URL with a password in it. The exception of the
@@ -240,6 +241,10 @@ class SchemaVersionError(AgentDBError):
 
 class CorruptDatabaseError(AgentDBError):
     """The file is damaged or is no database."""
+
+
+class CorruptObjectError(AgentDBError):
+    """An object in its store is not the one that was recorded: its SHA-256 differs."""
 
 
 class ConfigurationError(AgentDBError):

@@ -184,7 +184,9 @@ def agentdb_clock(request: pytest.FixtureRequest) -> Clock | None:
 
 @pytest.fixture
 def agentdb_queries() -> Queries:
-    """A budget for statements: more than ``with agentdb_queries(max=3) as seen:`` allows fail.
+    """A budget for statements.
+
+    ``with agentdb_queries(max=3) as seen:`` fails if the block sends more, and lists them.
 
     All engines of the process count, and so all that the code under test makes of
     ``agentdb_database``, ``agentdb_session`` and ``agentdb_sync_connection``. BEGIN, COMMIT,
@@ -257,7 +259,7 @@ def agentdb_sync_connection(agentdb_isolation: Isolation) -> Iterator[Connection
 def agentdb_make(agentdb_isolation: Isolation) -> Factory:
     """Makes valid rows of all tables, where nothing is said those of ``agentdb_tenant``.
 
-    ``agentdb_make.user()``, ``agentdb_make.conversation(messages=5, frames=20)``. Each call commits,
+    ``agentdb_make.user()``, ``agentdb_make.conversation(messages=5, frames=20)``. Each call commits
     as far as the test does, and the same calls make the same rows in every test.
     """
     from agentdb.testing import Factory  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """Running the command in this process, and making the streams that it reads."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,37 @@ DESTINATION = ("--tenant", "acme", "--conversation", "support-42")
 """Where most tests store and read."""
 
 
-def agentdb(*arguments: str | Path, url: str | None = None, configured: bool = False) -> Result:
-    """Run the command; an exception that it does not report itself fails the test.
+def agentdb(*arguments: str | Path, url: str | None = None, **environment: str) -> Result:
+    """Run the command; a defect, which it prints as a traceback, fails the test.
 
     Args:
         arguments: What follows the name of the command.
         url: Database of the command.
-        configured: Leave AGENTDB_DATABASE_URL to the command.
+        environment: Variables of the command, which else has none of its own.
     """
+    result = run(*arguments, url=url, **environment)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
+
+
+def run(*arguments: str | Path, url: str | None = None, **environment: str) -> Result:
+    """Run the command, whatever comes of it."""
     before = () if url is None else ("--url", url)
-    unset = {} if configured else {"AGENTDB_DATABASE_URL": None}
-    runner = CliRunner(env={"COLUMNS": "200", **unset}, catch_exceptions=False)
-    return runner.invoke(main, [*before, *map(str, arguments)])
+    unset = {name: None for name in os.environ if name.startswith("AGENTDB_")}
+    runner = CliRunner(env={"COLUMNS": "200", **unset, **environment}, catch_exceptions=False)
+    return runner.invoke(main, [*before, *map(str, arguments)], prog_name="agentdb")
+
+
+def document(result: Result, code: int = 0) -> Any:
+    """Return the one JSON document that a command has printed."""
+    assert result.exit_code == code, result.output
+
+    return json.loads(result.stdout)
+
+
+def rows(result: Result) -> list[list[str]]:
+    """Return the tab-separated rows that a command has printed to a pipe."""
+    return [line.split("\t") for line in result.stdout.splitlines()]
 
 
 def frame(event_id: int = 1, **fields: Any) -> dict[str, Any]:
@@ -57,9 +77,9 @@ def cursor_of(result: Result) -> str:
     return result.stderr.strip().removeprefix("cursor: ")
 
 
-def sentence(result: Result) -> str:
-    """Return the one line in which a command has told why it failed."""
-    assert (result.exit_code, result.stdout) == (1, "")
+def sentence(result: Result, code: int = 1) -> str:
+    """Return the one line in which a command has told why it failed, by this exit code."""
+    assert (result.exit_code, result.stdout) == (code, ""), result.output
 
     (line,) = result.stderr.splitlines()
     return line.removeprefix("Error: ")

@@ -34,13 +34,11 @@ def test_can_be_repeated_on_one_database(agentdb_empty_url: str) -> None:
         assert "16 frames, equal to those stored" in result.stdout
 
 
-def test_leaves_the_configured_database_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leaves_the_configured_database_alone(tmp_path: Path) -> None:
     """AGENTDB_DATABASE_URL may name a production database: only --url is used."""
-    monkeypatch.setenv("AGENTDB_DATABASE_URL", f"sqlite:///{tmp_path}/production.db")
+    production = {"AGENTDB_DATABASE_URL": f"sqlite:///{tmp_path}/production.db"}
 
-    result = agentdb("demo", configured=True)
+    result = agentdb("demo", **production, AGENTDB_SCHEMA="production")
 
     assert result.exit_code == 0
     assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,11 @@
-"""The commands about the schema."""
+"""The commands that change the schema, forwards."""
+
+from typing import Any
 
 import pytest
 
 from agentdb import migrate
-from tests.cli.command import agentdb, sentence
+from tests.cli.command import agentdb, document, rows, sentence
 
 HEAD = migrate.heads()[0]
 FIRST = migrate.history()[0].revision
@@ -15,6 +17,7 @@ def test_upgrades_an_empty_database_and_can_be_repeated(agentdb_empty_url: str) 
         result = agentdb("upgrade", url=agentdb_empty_url)
 
         assert (0, f"the database is at {HEAD}\n") == (result.exit_code, result.stdout)
+        assert "Error" not in result.stderr
     assert f"{HEAD}\n" == agentdb("current", url=agentdb_empty_url).stdout
 
 
@@ -23,56 +26,6 @@ def test_upgrades_to_a_revision(agentdb_empty_url: str) -> None:
     result = agentdb("upgrade", FIRST, url=agentdb_empty_url)
 
     assert (0, f"the database is at {FIRST}\n") == (result.exit_code, result.stdout)
-
-
-def test_downgrades_to_nothing(agentdb_url: str) -> None:
-    """All that was made is taken back, and can be made again."""
-    result = agentdb("downgrade", "base", url=agentdb_url)
-
-    assert (result.exit_code, result.stdout) == (0, "the database is at no revision\n")
-    assert agentdb("current", url=agentdb_url).stdout == "no revision\n"
-    assert agentdb("upgrade", url=agentdb_url).exit_code == 0
-
-
-def test_downgrades_to_a_revision(agentdb_url: str) -> None:
-    """A deployment may go back by a step."""
-    result = agentdb("downgrade", FIRST, url=agentdb_url)
-
-    assert (0, f"the database is at {FIRST}\n") == (result.exit_code, result.stdout)
-
-
-def test_lists_the_migrations() -> None:
-    """The history names each revision, oldest first, and the head is the last of them."""
-    lines = agentdb("history").stdout.splitlines()
-
-    assert [step.revision for step in migrate.history()] == [line.split()[0] for line in lines]
-    assert f"{HEAD}\n" == agentdb("heads").stdout
-
-
-def test_check_finds_nothing_after_an_upgrade(agentdb_url: str) -> None:
-    """The migrations make the tables of the models."""
-    result = agentdb("check", url=agentdb_url)
-
-    assert result.exit_code == 0
-    assert result.stdout == "the tables of the database are those of this release\n"
-
-
-def test_check_tells_what_differs(agentdb_empty_url: str) -> None:
-    """A database that says it is at the head without having the tables is found out."""
-    assert agentdb("stamp", "head", url=agentdb_empty_url).exit_code == 0
-
-    result = agentdb("check", url=agentdb_empty_url)
-
-    assert result.exit_code == 1
-    assert "add_table" in result.stdout
-    assert result.stderr == "Error: the tables of the database differ from this release\n"
-
-
-def test_check_refuses_a_database_that_is_behind(agentdb_empty_url: str) -> None:
-    """A difference that an upgrade removes is no difference to look at."""
-    agentdb("upgrade", FIRST, url=agentdb_empty_url)
-
-    assert "run `agentdb upgrade`" in sentence(agentdb("check", url=agentdb_empty_url))
 
 
 def test_stamps_without_running_anything(agentdb_empty_url: str) -> None:
@@ -86,7 +39,7 @@ def test_stamps_without_running_anything(agentdb_empty_url: str) -> None:
 @pytest.mark.parametrize("command", ["upgrade", "downgrade", "stamp"])
 def test_an_unknown_revision_changes_nothing(command: str, agentdb_url: str) -> None:
     """A slip of the pen is one sentence."""
-    assert "'nope'" in sentence(agentdb(command, "nope", url=agentdb_url))
+    assert "'nope'" in sentence(agentdb(command, "nope", url=agentdb_url), 3)
     assert f"{HEAD}\n" == agentdb("current", url=agentdb_url).stdout
 
 
@@ -102,8 +55,117 @@ def test_prints_the_sql_of_an_upgrade(dialect: str) -> None:
 
 def test_prints_the_sql_between_two_revisions() -> None:
     """What a deployment will run is all that is printed."""
-    result = agentdb("sql", f"{FIRST}:0002")
+    result = agentdb("sql", "--from", FIRST, "--to", "0002")
 
     assert result.exit_code == 0
     assert "CREATE TABLE tenant_accounts" not in result.stdout
     assert "CREATE TABLE users" in result.stdout
+
+
+def test_prints_the_sql_of_a_release() -> None:
+    """Whoever deploys knows the versions of the package, not its revisions."""
+    release = migrate.history()[-1].release
+
+    assert agentdb("sql", "--to", release).stdout == agentdb("sql").stdout
+
+
+def test_prints_the_sql_of_a_schema() -> None:
+    """Each name is qualified, so the script does not depend on a search path."""
+    result = agentdb("sql", "--schema", "agents")
+
+    assert result.exit_code == 0
+    assert "CREATE TABLE agents.tenant_accounts" in result.stdout
+
+
+def test_an_upgrade_tells_its_progress_on_stderr(agentdb_empty_url: str) -> None:
+    """Whoever waits sees each revision; what is piped on is the result alone."""
+    result = agentdb("upgrade", url=agentdb_empty_url)
+
+    assert [step.revision in result.stderr for step in migrate.history()] == [True] * int(HEAD)
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_an_upgrade_tells_programs_what_it_applied(agentdb_empty_url: str) -> None:
+    """The document names the revision, and each step of this run alone."""
+    agentdb("upgrade", FIRST, url=agentdb_empty_url)
+
+    first = document(agentdb("upgrade", "--json", url=agentdb_empty_url))
+    again = document(agentdb("--json", "upgrade", url=agentdb_empty_url))
+
+    assert first["revision"] == again["revision"] == HEAD
+    assert [step["revision"] for step in first["applied"]] == [
+        step.revision for step in migrate.history()[1:]
+    ]
+    assert again["applied"] == []
+
+
+def test_a_dry_run_tells_what_is_pending_and_changes_nothing(agentdb_empty_url: str) -> None:
+    """A deployment can be reviewed before it happens."""
+    agentdb("upgrade", FIRST, url=agentdb_empty_url)
+
+    listed = agentdb("upgrade", "--dry-run", url=agentdb_empty_url)
+    written = document(agentdb("upgrade", "--dry-run", "--json", url=agentdb_empty_url))
+
+    expected = [step.revision for step in migrate.history()[1:]]
+    assert expected == [row[0] for row in rows(listed)]
+    assert expected == [step["revision"] for step in written["pending"]]
+    assert written["revision"] == FIRST
+    assert agentdb("current", url=agentdb_empty_url).stdout == f"{FIRST}\n"
+
+
+def test_a_dry_run_at_the_head_prints_no_row(agentdb_url: str) -> None:
+    """A script that counts the lines counts none."""
+    result = agentdb("upgrade", "--dry-run", url=agentdb_url)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"nothing to apply: the database is at {HEAD}\n" == result.stderr
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_limits_and_phase_reach_the_migration(
+    command: str, monkeypatch: pytest.MonkeyPatch, agentdb_url: str
+) -> None:
+    """What is given before the command, after it and in the environment arrives; 0 is no limit."""
+    calls: list[dict[str, Any]] = []
+
+    def migration(*_: object, **options: Any) -> list[migrate.Revision]:
+        calls.append(options)
+        return []
+
+    monkeypatch.setattr(migrate, command, migration)
+    phase = ["--phase", "expand"] if command == "upgrade" else []
+
+    result = agentdb(
+        "--lock-timeout",
+        "2",
+        command,
+        HEAD,
+        "--statement-timeout",
+        "0",
+        *phase,
+        url=agentdb_url,
+        AGENTDB_UPGRADE_WAIT="7",
+        AGENTDB_LOCK_TIMEOUT="9",
+        AGENTDB_STATEMENT_TIMEOUT="9",
+    )
+
+    assert result.exit_code == 0
+    (call,) = calls
+    assert call["limits"] == migrate.Limits(wait=7, lock_timeout=2, statement_timeout=None)
+    assert call.get("phase") == (phase[1] if phase else None)
+
+
+def test_limits_that_are_not_given_are_the_librarys(
+    monkeypatch: pytest.MonkeyPatch, agentdb_url: str
+) -> None:
+    """The command has no defaults of its own that could drift."""
+    calls: list[dict[str, Any]] = []
+
+    def migration(*_: object, **options: Any) -> list[migrate.Revision]:
+        calls.append(options)
+        return []
+
+    monkeypatch.setattr(migrate, "upgrade", migration)
+    agentdb("upgrade", url=agentdb_url)
+
+    assert calls[0]["limits"] == migrate.Limits()

@@ -13,7 +13,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "migrations" / "README.md"]
 EXAMPLES = list(ROOT.glob("examples/*.py"))
 
-TEST_MODULES = {"docs/how-to/test-a-host.md"}
+TEST_MODULES = {
+    "docs/how-to/factories.md",
+    "docs/how-to/faults.md",
+    "docs/how-to/test-a-host.md",
+    "docs/reference/testing.md",
+}
 """Pages whose Python is a test module."""
 
 FRAGMENTS = {"CONTRIBUTING.md"}

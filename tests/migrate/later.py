@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ _TEMPLATE = '''"""Revision {revision}."""
 
 import sqlalchemy as sa
 from alembic import op
+{imports}
 
 revision = "{revision}"
 down_revision = "{down_revision}"
@@ -21,6 +23,7 @@ branch_labels = None
 depends_on = None
 phase = "{phase}"
 release = "{release}"
+atomic = {atomic}
 
 
 def upgrade() -> None:
@@ -49,14 +52,21 @@ class LaterRelease:
         *,
         phase: str = "expand",
         release: str = "9.0.0",
+        atomic: bool = True,
+        imports: str = "",
     ) -> None:
         """Add a revision after the last one."""
-        facts = {"phase": phase, "release": release, "down_revision": self._last}
-        text = _TEMPLATE.format(revision=revision, up=up, down=down, **facts)
+        facts = {"phase": phase, "release": release, "down_revision": self._last, "atomic": atomic}
+        text = _TEMPLATE.format(revision=revision, up=up, down=down, imports=imports, **facts)
         (self.folder / "versions" / f"{revision}_later.py").write_text(text, encoding="utf-8")
         self._last = revision
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make this process the later release."""
-        for module in (revisions, environment):
-            monkeypatch.setattr(module, "script_location", lambda: self.folder)
+        install(self.folder, monkeypatch.setattr)
+
+
+def install(folder: Path, assign: Callable[[object, str, object], None] = setattr) -> None:
+    """Make this process take its migrations from *folder*, for good unless *assign* undoes it."""
+    for module in (revisions, environment):
+        assign(module, "script_location", lambda: folder)

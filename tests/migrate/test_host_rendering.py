@@ -38,7 +38,9 @@ def written(*metadata: MetaData) -> str:
 
 def host(metadata: MetaData, reference: ForeignKey) -> MetaData:
     """Add a table with a reference to the metadata of a host."""
-    Table("notes", metadata, Column("id", Integer, primary_key=True), Column("user_id", reference))
+    # Its type is that of what it refers to.
+    user_id: Column[Any] = Column("user_id", reference)
+    Table("notes", metadata, Column("id", Integer, primary_key=True), user_id)
     return metadata
 
 

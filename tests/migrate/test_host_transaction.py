@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as ThreadEvent
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import Column, Connection, Integer, create_engine, event
+from sqlalchemy import Column, Integer, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from agentdb import migrate
 from agentdb.errors import AgentDBError, ConfigurationError, DeadlineError, SchemaVersionError
@@ -21,60 +15,23 @@ from agentdb.migrate import Limits
 from agentdb.migrate.connections import connected
 from agentdb.migrate.locks import PROCESS, key_of, try_lock
 from agentdb.version import VERSION_TABLE
-from tests.migrate.hosts import synchronous, tables_of
-from tests.migrate.later import LaterRelease
-from tests.rows import rows_of, store
+from tests.migrate.hosts import (
+    NEW,
+    AddRevision,
+    hosts_connection,
+    operations,
+    synchronous,
+    tables_of,
+)
 from tests.schemas import run_sql
 
 HEAD = migrate.heads()[0]
-NEW = "9000"
 IMPATIENT = Limits(wait=0.05)
 
 INDEX = """from agentdb.migrate import create_index_concurrently
 
     create_index_concurrently(op, "ix_later", "tenant_accounts", ["name"])
 """
-REBUILD = """with op.batch_alter_table("tenant_accounts") as batch:
-        batch.alter_column("name", existing_type=sa.String(128), type_=sa.String(200))
-"""
-
-Release = Callable[[str], None]
-
-
-@pytest.fixture
-def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
-    """Make this process a release that has one more revision, with these statements."""
-
-    def install(up: str) -> None:
-        release = LaterRelease(tmp_path)
-        release.add(NEW, up)
-        release.install(monkeypatch)
-
-    return install
-
-
-@contextmanager
-def hosts_connection(url: str, *, foreign_keys: bool = False) -> Generator[Connection]:
-    """Yield a connection of a host that makes SQLite begin for real."""
-    engine = create_engine(synchronous(url), poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def set_up(dbapi_connection: Any, _: object) -> None:
-            dbapi_connection.isolation_level = None
-            dbapi_connection.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN")
-
-    with engine.connect() as connection:
-        yield connection
-
-
-def operations(connection: Connection, **options: Any) -> Operations:
-    """Return what a revision of the host knows as ``op``."""
-    return Operations(MigrationContext.configure(connection, opts=options))
 
 
 def test_the_revisions_applied_are_returned(agentdb_empty_url: str) -> None:
@@ -126,10 +83,10 @@ def test_a_refused_call_leaves_the_transaction_usable(agentdb_empty_url: str) ->
 
 
 def test_a_revision_that_fails_takes_back_those_before_it(
-    agentdb_empty_url: str, later: Release
+    agentdb_empty_url: str, add_revision: AddRevision
 ) -> None:
     """The error is ours; those of the host, on the same engine, stay the driver's."""
-    later('op.execute("INSERT INTO nowhere VALUES (1)")')
+    add_revision('op.execute("INSERT INTO nowhere VALUES (1)")')
     with hosts_connection(agentdb_empty_url) as connection, connection.begin():
         with pytest.raises(SchemaVersionError):
             migrate.upgrade_in(operations(connection))
@@ -180,27 +137,65 @@ def test_another_migration_of_the_process_is_waited_for(agentdb_empty_url: str) 
     assert not PROCESS.locked()
 
 
-@pytest.mark.parametrize("schema", [None, "app"])
-def test_indexes_are_built_in_the_transaction(
-    agentdb_backend: str, agentdb_empty_url: str, later: Release, schema: str | None
-) -> None:
-    """Those that `upgrade` builds concurrently: a rollback takes them back as well."""
-    if schema and agentdb_backend == "sqlite":
-        pytest.skip("SQLite has no schemas")
-    later(INDEX)
-    with hosts_connection(agentdb_empty_url) as connection:
+def build_in_transaction(url: str, schema: str | None = None) -> None:
+    """Apply the newest revision in a transaction that is rolled back, and in one that is not."""
+    with hosts_connection(url) as connection:
         with connection.begin() as transaction:
             assert migrate.upgrade_in(operations(connection), schema=schema)[-1].revision == NEW
             transaction.rollback()
-        assert tables_of(agentdb_empty_url, schema) == set()
+        assert tables_of(url, schema) == set()
         with connection.begin():
             migrate.upgrade_in(operations(connection), schema=schema)
 
-    with connected(agentdb_empty_url) as found:
-        catalog = {"sqlite": "sqlite_master WHERE name", "postgres": "pg_indexes WHERE indexname"}
-        count = f"SELECT count(*) FROM {catalog[agentdb_backend]} = 'ix_later'"
-        assert found.exec_driver_sql(count).scalar_one() == 1
-    assert migrate.current(agentdb_empty_url, schema=schema) == NEW
+    assert migrate.current(url, schema=schema) == NEW
+    with connected(url) as found:
+        indexes = {index["name"] for index in inspect(found).get_indexes("tenant_accounts", schema)}
+        assert "ix_later" in indexes
+
+
+def test_indexes_are_built_in_the_transaction(
+    agentdb_empty_url: str, add_revision: AddRevision
+) -> None:
+    """Those that `upgrade` builds concurrently: a rollback takes them back as well."""
+    add_revision(INDEX)
+    build_in_transaction(agentdb_empty_url)
+
+
+@pytest.mark.agentdb_only("postgres")
+def test_indexes_of_a_schema_are_built_in_the_transaction(
+    agentdb_empty_url: str, add_revision: AddRevision
+) -> None:
+    """In that schema."""
+    add_revision(INDEX)
+    build_in_transaction(agentdb_empty_url, "app")
+
+
+@pytest.mark.agentdb_only("postgres")
+def test_whoever_waits_stops_no_index_that_another_builds(agentdb_empty_url: str) -> None:
+    """``CREATE INDEX CONCURRENTLY`` waits for all snapshots, and we wait for its builder."""
+    migrate.upgrade(agentdb_empty_url, "0001")
+    asked, applied = ThreadEvent(), list[migrate.Revision]()
+
+    def wait() -> None:
+        with hosts_connection(agentdb_empty_url) as connection, connection.begin():
+            connection.exec_driver_sql("CREATE TABLE things (id integer)")
+            event.listen(connection, "after_cursor_execute", note)
+            applied.extend(migrate.upgrade_in(operations(connection), to="0002"))
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if "pg_try_advisory_xact_lock" in statement:
+            asked.set()
+
+    with connected(agentdb_empty_url) as holder, ThreadPoolExecutor(1) as pool:
+        with holder.begin():
+            assert try_lock(holder, key_of(holder))
+            waiting = pool.submit(wait)
+            assert asked.wait(60)
+            build = "CREATE INDEX CONCURRENTLY ix_beside ON tenant_accounts (name)"
+            run_sql(agentdb_empty_url, build)
+        waiting.result(60)
+
+    assert [step.revision for step in applied] == ["0002"]
 
 
 @pytest.mark.agentdb_only("postgres")
@@ -249,78 +244,12 @@ def test_a_connection_that_commits_by_itself_is_refused(agentdb_empty_url: str) 
     assert tables_of(agentdb_empty_url) == set()
 
 
-@pytest.mark.agentdb_only("sqlite")
-def test_the_driver_of_sqlite_begins_too_late(agentdb_empty_url: str) -> None:
-    """Before DDL it begins nothing: refused, unless the host has written rows before."""
-    engine = create_engine(synchronous(agentdb_empty_url), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE things (id INTEGER)")
-        with pytest.raises(ConfigurationError, match="transaction"):
-            migrate.upgrade_in(operations(connection))
-        assert tables_of(agentdb_empty_url) == {"things"}
-        connection.exec_driver_sql("INSERT INTO things VALUES (1)")
-        migrate.upgrade_in(operations(connection))
-        connection.rollback()
-
-    assert tables_of(agentdb_empty_url) == {"things"}
-
-
 def test_another_driver_is_refused(agentdb_empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it has a transaction open, we cannot tell."""
     with hosts_connection(agentdb_empty_url) as connection, connection.begin():
         monkeypatch.setattr(connection.dialect, "driver", "asyncpg")
         with pytest.raises(ConfigurationError, match="asyncpg"):
             migrate.upgrade_in(operations(connection))
-
-
-def fill(url: str) -> None:
-    """Store a tenant, and settings that go when it goes."""
-    rows = rows_of("alpha")
-    with connected(url) as connection, Session(connection) as session:
-        store(session, [rows["tenant_accounts"], rows["tenant_settings"]])
-        session.commit()
-
-
-def count_of(url: str, table: str) -> int:
-    """Return how many rows a table has."""
-    with connected(url) as connection:
-        counted: int = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
-        return counted
-
-
-@pytest.mark.agentdb_only("sqlite")
-@pytest.mark.parametrize("enforced", [True, False])
-def test_a_rebuilt_table_keeps_the_rows_that_refer_to_it(
-    agentdb_url: str, later: Release, enforced: bool
-) -> None:
-    """Refused where foreign keys are enforced, as dropping the old table would delete them."""
-    fill(agentdb_url)
-    later(REBUILD)
-    with hosts_connection(agentdb_url, foreign_keys=enforced) as connection, connection.begin():
-        if enforced:
-            with pytest.raises(ConfigurationError, match="foreign_keys"):
-                migrate.upgrade_in(operations(connection))
-        else:
-            migrate.upgrade_in(operations(connection))
-
-    assert count_of(agentdb_url, "tenant_settings") == 1
-    assert migrate.current(agentdb_url) == (HEAD if enforced else NEW)
-
-
-@pytest.mark.agentdb_only("sqlite")
-def test_a_rebuild_that_loses_a_referred_row_is_refused(agentdb_url: str, later: Release) -> None:
-    """Nobody else would notice while foreign keys are off."""
-    fill(agentdb_url)
-    later(f'{REBUILD}\n    op.execute("DELETE FROM tenant_accounts")')
-    with (
-        hosts_connection(agentdb_url) as connection,
-        connection.begin(),
-        pytest.raises(SchemaVersionError, match="lead nowhere"),
-    ):
-        migrate.upgrade_in(operations(connection))
-
-    assert count_of(agentdb_url, "tenant_accounts") == 1
-    assert migrate.current(agentdb_url) == HEAD
 
 
 @pytest.mark.agentdb_only("postgres")

@@ -25,6 +25,18 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaterRelease:
     return release
 
 
+def test_the_history_is_linear_and_ends_at_the_head() -> None:
+    """Each revision names the one before it."""
+    steps = migrate.history()
+
+    assert [step.down_revision for step in steps] == [
+        None,
+        *(step.revision for step in steps[:-1]),
+    ]
+    assert migrate.heads() == [steps[-1].revision]
+    assert all(step.description for step in steps)
+
+
 def test_each_revision_tells_its_phase_and_release() -> None:
     """What is shipped says so, and no revision is of a release to come or of an older one."""
     releases = [Version(step.release) for step in migrate.history()]

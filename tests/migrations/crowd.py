@@ -6,12 +6,13 @@ connection, so that one costs milliseconds and all start at the same moment.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
-from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -21,16 +22,15 @@ from typing import Literal, Self
 
 from agentdb import migrate
 from agentdb.errors import AgentDBError
-from tests.migrations.scripts import use_scripts
+from tests.migrate.later import install
 from tests.migrations.traps import Trap, arm
 
-PATIENCE = 240.0
+PATIENCE = 120.0
 """Seconds until a test gives its processes up."""
 
 _PRELOADED = [
     "pytest",
     "agentdb.migrate.environment",
-    "agentdb.migrate.host",
     "agentdb.models",
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
@@ -107,8 +107,9 @@ class Crowd:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         """Start them."""
-        gate = CONTEXT.Barrier(len(jobs))
-        started = [_start(job, gate) for job in jobs]
+        # Kept: its semaphores are deleted with it, and a process may be slow to open them.
+        self._gate = CONTEXT.Barrier(len(jobs))
+        started = [_start(job, self._gate) for job in jobs]
         self.processes = [process for process, _ in started]
         self._answers = [answer for _, answer in started]
 
@@ -123,9 +124,8 @@ class Crowd:
         traceback: TracebackType | None,
     ) -> None:
         """End them all."""
+        self.kill()
         for process, answer in zip(self.processes, self._answers, strict=True):
-            process.kill()
-            process.join()
             process.close()
             answer.close()
 
@@ -137,11 +137,23 @@ class Crowd:
             self.processes[number].join(max(0.0, deadline - monotonic()))
         return [self._outcome(number) for number in chosen]
 
-    def first(self) -> int:
-        """Wait for the first to end, and return its number."""
-        sentinels = [process.sentinel for process in self.processes]
-        ended = wait(sentinels, PATIENCE)
-        return next(number for number, sentinel in enumerate(sentinels) if sentinel in ended)
+    def go_on(self) -> list[Outcome]:
+        """Wake those that stopped themselves, and wait for all."""
+        deadline = monotonic() + PATIENCE
+        while any(process.exitcode is None for process in self.processes):
+            assert monotonic() < deadline, "a process did not end"
+            for process in self.processes:
+                if process.pid is not None and process.exitcode is None:
+                    # Again and again: it may be just about to stop.
+                    os.kill(process.pid, signal.SIGCONT)
+                    process.join(0.1)
+        return self.outcomes()
+
+    def kill(self) -> None:
+        """Kill them all."""
+        for process in self.processes:
+            process.kill()
+            process.join()
 
     def _outcome(self, number: int) -> Outcome:
         pipe = self._answers[number]
@@ -169,7 +181,7 @@ def _start(job: Job, gate: Barrier) -> tuple[ForkServerProcess, Pipe]:
 def _work(job: Job, gate: Barrier, answer: Pipe) -> None:
     """Do one job in a process of its own."""
     if job.scripts is not None:
-        use_scripts(job.scripts)
+        install(job.scripts)
     count = arm(job.trap)
     gate.wait(PATIENCE)
     applied: list[str] = []

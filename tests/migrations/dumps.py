@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from agentdb.engines import make_sync_engine
-from agentdb.migrate.connections import schema_of
-from agentdb.settings import Settings
+from agentdb.migrate.connections import connected, reading
+from agentdb.search_path import mapped_schema
 from agentdb.version import VERSION_TABLE
 
 _SQLITE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence'"
 _POSTGRESQL = """
     WITH place AS (
-        SELECT oid FROM pg_namespace WHERE nspname = coalesce(CAST(:schema AS text), current_schema())
+        SELECT oid FROM pg_namespace
+        WHERE nspname = coalesce(CAST(:schema AS text), current_schema())
     )
     SELECT 'column', relname, format('%s %s %s %s %s %s %s', attnum, attname,
                format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated,
@@ -41,7 +41,7 @@ _POSTGRESQL = """
 
 def dump(url: str, schema: str | None = None) -> list[tuple[str, ...]]:
     """Return the columns, indexes, constraints, types and sequences of a database, sorted."""
-    with make_sync_engine(url, Settings(), schema=schema).connect() as connection:
+    with connected(url, schema=schema) as connection, reading(connection):
         return dump_on(connection)
 
 
@@ -49,13 +49,13 @@ def dump_on(connection: Connection) -> list[tuple[str, ...]]:
     """Return the same of the database of a live connection."""
     is_sqlite = connection.dialect.name == "sqlite"
     query = text(_SQLITE if is_sqlite else _POSTGRESQL)
-    values = {} if is_sqlite else {"schema": schema_of(connection)}
+    values = {} if is_sqlite else {"schema": mapped_schema(connection)}
     return sorted(tuple(map(str, row)) for row in connection.execute(query, values))
 
 
 def versions(url: str, schema: str | None = None) -> list[str]:
     """Return the rows of the version table."""
-    with make_sync_engine(url, Settings(), schema=schema).connect() as connection:
+    with connected(url, schema=schema) as connection, reading(connection):
         place = f'"{schema}".' if schema else ""
         found = connection.exec_driver_sql(f"SELECT version_num FROM {place}{VERSION_TABLE}")
         return list(found.scalars())

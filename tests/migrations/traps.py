@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,15 @@ def arm(trap: Trap) -> Callable[[], int]:
 def _watch(before: Callable[[str], None], after: Callable[[str], None]) -> None:
     event.listen(Engine, "before_cursor_execute", lambda *call: before(call[2]))
     event.listen(Engine, "after_cursor_execute", lambda *call: after(call[2]))
-    commit = DefaultDialect.do_commit
+    commit: Callable[[DefaultDialect, Any], None] = DefaultDialect.do_commit
 
     def do_commit(dialect: DefaultDialect, dbapi_connection: Any) -> None:
         before("COMMIT")
         commit(dialect, dbapi_connection)
         after("COMMIT")
 
-    DefaultDialect.do_commit = do_commit
+    # No event comes after a COMMIT.
+    setattr(DefaultDialect, commit.__name__, do_commit)
 
 
 def _spring(trap: Trap) -> None:
@@ -74,17 +74,7 @@ def _spring(trap: Trap) -> None:
 
 def _claimed(file: Path) -> bool:
     try:
-        with file.open("x", encoding="ascii") as claim:
-            claim.write(str(os.getpid()))
+        file.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True
-
-
-@contextmanager
-def continued(process: int) -> Generator[None]:
-    """Let a stopped process go on at the end, whatever happens."""
-    try:
-        yield
-    finally:
-        os.kill(process, signal.SIGCONT)

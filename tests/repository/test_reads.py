@@ -26,8 +26,8 @@ from agentdb.models import (
     TenantAccount,
 )
 from agentdb.settings import Settings
+from agentdb.testing import capture_statements
 from tests.rows import Rows, row_of
-from tests.statements import statements
 
 
 def plan(code: str, **values: Any) -> BillingPlan:
@@ -105,7 +105,7 @@ async def test_many_rows_are_found_in_few_statements(
     rows = await stored(system, *"abc")
     known = [row.id for row in rows]
     unknown = [uuid4() for _ in range(12_000)]
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         found = await system.billing_plans.get_many([*known, *unknown, *known])
 
     assert {row.id: row for row in rows} == found
@@ -179,7 +179,7 @@ async def test_rows_are_counted_and_looked_for(
 ) -> None:
     """Count and exists read no row: one number, and one key at the most."""
     await stored(system, *"abc")
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         assert await system.billing_plans.count() == 3
         assert await system.billing_plans.count(BillingPlan.code == "a") == 1
         assert await system.billing_plans.count(BillingPlan.code == "unknown") == 0
@@ -292,7 +292,7 @@ async def test_a_unit_without_a_tenant_reads_nothing(agentdb_session: AsyncSessi
     unit = UnitOfWork(agentdb_session)
     engine: Any = agentdb_session.bind
     containers = unit.containers
-    with statements(engine) as sent:
+    with capture_statements(engine) as sent:
         calls = [
             containers.get(uuid4()),
             containers.get_many([uuid4()]),

@@ -8,9 +8,8 @@ import pytest
 from agentdb import Database, UnitOfWork
 from agentdb.errors import DuplicateError, InvalidValueError, NotFoundError
 from agentdb.models import StorageBucket, TenantAccount
-from agentdb.testing import run_concurrently
+from agentdb.testing import capture_statements, run_concurrently
 from tests.rows import Rows, row_of, rows_of, store, values_of
-from tests.statements import statements
 
 PLAN: dict[str, Any] = {"code": "a", "name": "A", "price_cents": 100}
 
@@ -102,7 +101,7 @@ async def test_what_is_no_unique_key_is_refused(
     agentdb_database: Database, system: UnitOfWork, conflict: Any
 ) -> None:
     """Before SQL, on both databases."""
-    with statements(agentdb_database.engine) as sent, pytest.raises(InvalidValueError):
+    with capture_statements(agentdb_database) as sent, pytest.raises(InvalidValueError):
         await system.billing_plans.upsert(PLAN, conflict)
 
     assert sent == []

@@ -24,9 +24,9 @@ from agentdb.models import (
     ConversationSummary,
     TenantAccount,
 )
+from agentdb.testing import capture_statements
 from tests.repository.test_reads import plan, stored
 from tests.rows import Rows, row_of, rows_of
-from tests.statements import statements
 
 
 async def test_a_row_is_stored_with_its_defaults(system: UnitOfWork) -> None:
@@ -47,7 +47,7 @@ async def test_many_rows_take_few_statements(
     """One INSERT stores hundreds of rows, with keys of ours and with keys of the database."""
     ours = [row_of("containers", f"c{n}", parents) for n in range(count)]
     drawn = [row_of("conversation_summaries", f"s{n}", parents) for n in range(count)]
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         await system.containers.add_many(ours)
         await system.conversation_summaries.add_many(drawn)
 
@@ -70,7 +70,7 @@ async def test_the_statements_of_a_tenants_unit_do_not_grow_with_the_rows(
     counts: list[int] = []
     for size in (2, 400):
         rows = [ActivityEvent(tenant_id=agentdb_tenant.id, action=f"act-{n}") for n in range(size)]
-        with statements(agentdb_database.engine) as sent:
+        with capture_statements(agentdb_database) as sent:
             await agentdb_uow.activity_events.add_many(rows)
         counts.append(len(sent))
 
@@ -82,7 +82,7 @@ async def test_nothing_to_add_is_nothing_done(
     agentdb_database: Database, system: UnitOfWork
 ) -> None:
     """An empty batch sends no INSERT."""
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         await system.billing_plans.add_many([])
 
     assert not [statement for statement in sent if statement.startswith("INSERT")]
@@ -212,7 +212,7 @@ async def test_a_log_is_added_to_and_purged(
     """``update`` and ``upsert`` of a log are refused without SQL; rows are added and deleted."""
     log = getattr(system, table)
     row = await log.add(row_of(table, "second", parents))
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         with pytest.raises(AppendOnlyError, match=table):
             await log.update(row.id)
         with pytest.raises(AppendOnlyError, match=table):
@@ -227,7 +227,7 @@ async def test_ordered_rows_are_written_by_their_verbs(
 ) -> None:
     """The generic verbs name the one that keeps positions and stamps right, and send no SQL."""
     row = row_of("agent_messages", "second", rows_of("never stored"))
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         for call in (
             system.agent_messages.add(row),
             system.agent_messages.add_many([row]),
@@ -257,7 +257,7 @@ async def test_a_tenants_unit_writes_its_own_rows_alone(
     """Rows that name another tenant are refused, shared and system tables are read at the most."""
     with pytest.raises(TenantMismatchError):
         await agentdb_uow.activity_events.add(ActivityEvent(tenant_id=uuid4(), action="act"))
-    with statements(agentdb_database.engine) as sent:
+    with capture_statements(agentdb_database) as sent:
         with pytest.raises(PermissionDeniedError):
             await agentdb_uow.billing_plans.add(plan("a"))
         with pytest.raises(PermissionDeniedError):

@@ -11,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agentdb.database import Database
 from agentdb.errors import AgentDBError
+from agentdb.testing.shown import shown
 from agentdb.unit_of_work import UnitOfWork
 from tests.tenancy.compositions import reads, writes
 from tests.tenancy.shapes import READS, WRITES, Shape
-from tests.tenancy.worlds import World, foreign_changes, leaks, shown, unit_of
+from tests.tenancy.worlds import World, foreign_changes, leaks, unit_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 cartesian = pytest.mark.filterwarnings(

@@ -23,9 +23,10 @@ from agentdb.errors import (
 )
 from agentdb.models import User
 from agentdb.orm import TenancyClass
+from agentdb.testing import capture_statements
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import MODELS, attribute_of, key_of, row_of, rows_of, table_of, values_of
-from tests.tenancy.worlds import World, beside, foreign_changes, statements_of, unit_of
+from tests.tenancy.worlds import World, beside, foreign_changes, unit_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -300,7 +301,7 @@ async def test_rows_of_one_flush_may_refer_to_each_other(world: World, database:
         tenant = world.beta["tenant_accounts"].id
         run = new_row(world, "workflow_runs")
         step = new_row(world, "workflow_run_steps", workflow_run_id=run.id)
-        with statements_of(unit) as sent:
+        with capture_statements(unit) as sent:
             unit.session.add_all([run, step])
             await unit.session.flush()
 
@@ -312,7 +313,7 @@ async def test_a_flush_looks_once_into_each_table(world: World, database: Databa
     """However many rows it writes, the references to one table cost one SELECT."""
     async with unit_of(database, tenant=world.beta["tenant_accounts"].id) as unit:
         rows = [row_of("conversation_summaries", f"new {n}", world.beta) for n in range(50)]
-        with statements_of(unit) as sent:
+        with capture_statements(unit) as sent:
             unit.session.add_all(rows)
             await unit.session.flush()
 
@@ -390,7 +391,7 @@ async def test_a_unit_without_a_tenant_writes_nothing(world: World, database: Da
     async with unit_of(database) as unit:
         for table in MODELS:
             unit.session.add(new_row(world, table))
-            with statements_of(unit) as sent, pytest.raises(TenantRequiredError):
+            with capture_statements(unit) as sent, pytest.raises(TenantRequiredError):
                 await unit.session.flush()
             unit.session.expunge_all()
 

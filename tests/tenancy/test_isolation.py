@@ -20,10 +20,12 @@ from agentdb.errors import (
 )
 from agentdb.orm import TenancyClass
 from agentdb.tenants.repository import TenantAccountRepository
+from agentdb.testing import capture_statements
+from agentdb.testing.shown import shown
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import MODELS, Rows, key_of, rows_of
 from tests.tenancy.verbs import Call, calls, is_nothing
-from tests.tenancy.worlds import World, foreign_changes, leaks, shown, statements_of, unit_of
+from tests.tenancy.worlds import World, foreign_changes, leaks, unit_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -172,7 +174,7 @@ async def test_without_a_tenant_every_verb_is_refused_before_it_sends_anything(
     """A unit that has neither tenant nor reason is a mistake that must not reach the database."""
     async with unit_of(database) as unit:
         found = calls_of(unit, table, world.alpha)
-        with statements_of(unit) as sent:
+        with capture_statements(unit) as sent:
             results = {str(call): (call, await result_of(unit, table, call)) for call in found}
 
         assert sent == []

@@ -16,9 +16,10 @@ from sqlalchemy.orm.exc import ObjectDeletedError
 from agentdb.database import Database
 from agentdb.errors import AgentDBError, NotFoundError, PermissionDeniedError, TenantMismatchError
 from agentdb.models import AgentConversation, TenantAccount
+from agentdb.testing import capture_statements
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import table_of
-from tests.tenancy.worlds import World, foreign_changes, leaks, statements_of, unit_of
+from tests.tenancy.worlds import World, foreign_changes, leaks, unit_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -193,7 +194,7 @@ async def test_a_changed_row_that_was_read_costs_no_further_look(
     async with unit_of(database, tenant=own) as unit:
         found = await unit.agent_conversations.require(key)
         found.display_name = "renamed"
-        with statements_of(unit) as sent:
+        with capture_statements(unit) as sent:
             await unit.session.flush()
 
         assert [statement.split()[0] for statement in sent] == ["UPDATE"]

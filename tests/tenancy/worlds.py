@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, event, inspect
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -17,14 +17,14 @@ from agentdb.database import Database
 from agentdb.engines import make_sync_engine
 from agentdb.orm import Base
 from agentdb.settings import Settings
+from agentdb.testing.shown import shown
+from agentdb.testing.snapshots import Snapshot, differences, snapshot
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import (
     Rows,
-    Snapshot,
     attribute_of,
     row_of,
     rows_of,
-    snapshot,
     store,
     table_of,
     unowned_rows_of,
@@ -104,20 +104,6 @@ async def beside(
         yield UnitOfWork(session, tenant=tenant, system=system)
 
 
-@contextmanager
-def statements_of(unit: UnitOfWork) -> Generator[list[str]]:
-    """Yield a list that fills with the statements which the connection of *unit* sends."""
-    sent: list[str] = []
-
-    def remember(*arguments: Any) -> None:
-        sent.append(str(arguments[2]))
-
-    engine = unit.session.sync_session.get_bind()
-    event.listen(engine, "before_cursor_execute", remember)
-    yield sent
-    event.remove(engine, "before_cursor_execute", remember)
-
-
 async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
     """Return which foreign rows the transaction of *unit* has changed, and which rows are new.
 
@@ -125,12 +111,8 @@ async def foreign_changes(world: World, unit: UnitOfWork) -> list[str]:
     """
     async with beside(unit, system="compare all tables") as system:
         after = await (await system.session.connection()).run_sync(snapshot)
-    before = world.content
     own = {(name, _stored_key(row)) for name, row in world.beta.items()}
-    keys = {(name, key) for name in before for key in {**before[name], **after[name]}}
-    return sorted(
-        f"{name} {key}" for name, key in keys - own if before[name].get(key) != after[name].get(key)
-    )
+    return sorted(f"{name} {key}" for name, key in differences(world.content, after) - own)
 
 
 def _stored_key(row: Base) -> tuple[Any, ...]:
@@ -142,37 +124,6 @@ def leaks(world: World, value: object) -> list[str]:
     """Return the marks of foreign rows that *value* shows."""
     text = shown(value)
     return sorted(mark for mark in world.marks if mark in text)
-
-
-def shown(value: object) -> str:
-    """Return all that a result lets its reader see."""
-    return "\n".join(_shown(value, set()))
-
-
-def _shown(value: Any, seen: set[int]) -> Iterable[str]:
-    if isinstance(value, Base):
-        if id(value) not in seen:
-            seen.add(id(value))
-            loaded = {k: v for k, v in inspect(value).dict.items() if k != "_sa_instance_state"}
-            yield from _shown(loaded, seen)
-        return
-    parts = _parts(value)
-    if parts is None:
-        yield str(value)
-        return
-    for part in parts:
-        yield from _shown(part, seen)
-
-
-def _parts(value: Any) -> Iterable[Any] | None:
-    if isinstance(value, Mapping):
-        pairs: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] -- of Any
-        return sorted(pairs.items(), key=repr)
-    if isinstance(value, Row | tuple | list | set | frozenset):
-        return cast("Iterable[Any]", value)
-    if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
-    return None
 
 
 def _uuids(rows: Iterable[Base]) -> set[str]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from agentdb.catalog import models, postgresql, sqlite
+from agentdb.catalog import postgresql, sqlite
 from agentdb.catalog.columns import columns
 from agentdb.catalog.ddl import Ddl
 from agentdb.catalog.difference import Difference, Kind
-from agentdb.catalog.facts import SchemaFacts, TableFacts
-from agentdb.catalog.models import enums_of, table_with
+from agentdb.catalog.expected import enums_of, schema_of_models, table_with
+from agentdb.catalog.facts import SchemaFacts
 from agentdb.catalog.rules import rules
+from agentdb.migrate.tables import resembles
 from agentdb.models import Base
 from agentdb.search_path import mapped_schema, schema_map
 
@@ -30,7 +31,7 @@ def differences(connection: Connection, *, schema: str | None = None) -> list[Di
             translates to, else the first of the search path.
     """
     schema = mapped_schema(connection) if schema is None else schema_map(schema)[None]
-    expected = models.expected(connection.dialect)
+    expected = schema_of_models(connection.dialect)
     found = read(connection, expected, schema)
     ddl = Ddl(connection.dialect, schema)
     return [*_tables(expected, found, ddl), *_enums(expected, found, ddl)]
@@ -43,14 +44,6 @@ def read(connection: Connection, expected: SchemaFacts, schema: str | None) -> S
     return sqlite.read(connection, expected.tables)
 
 
-def is_ours(expected: TableFacts, found: TableFacts) -> bool:
-    """Whether a table of one of our names is ours: it has most of the columns.
-
-    One made by other means, or by an older release, may lack a column or have one more.
-    """
-    return 2 * len(expected.columns.keys() & found.columns.keys()) > len(expected.columns)
-
-
 def _tables(expected: SchemaFacts, found: SchemaFacts, ddl: Ddl) -> Iterator[Difference]:
     enums = set(found.enums)
     for name, wanted in expected.tables.items():
@@ -61,7 +54,7 @@ def _tables(expected: SchemaFacts, found: SchemaFacts, ddl: Ddl) -> Iterator[Dif
             statements = ddl.create_table(name, enums)
             enums.update(kind.name for kind in enums_of(Base.metadata.tables[name]))
             yield Difference(name, Kind.MISSING_TABLE, "", None, None, True, statements)
-        elif not is_ours(wanted, there):
+        elif not resembles(name, set(there.columns)):
             held = f"a table of {', '.join(there.columns) or 'no column'}"
             yield Difference(name, Kind.FOREIGN_TABLE, "", None, held)
         else:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
-from agentdb.catalog.models import enums_of, is_there, labels_of
+from agentdb.catalog.expected import enums_of, is_there, labels_of
 from agentdb.models import Base
 from agentdb.orm import NAMING_CONVENTION
 from agentdb.types import NativeEnum
@@ -74,7 +74,9 @@ class Ddl:
 
     def add_constraint(self, table: str, name: str) -> str:
         """Return what adds a constraint."""
-        return self._compiled(AddConstraint(self._constraint(table, name)))
+        # By default the constraint would be left out of every CREATE TABLE from here on.
+        constraint = self._constraint(table, name)
+        return self._compiled(AddConstraint(constraint, isolate_from_table=False))
 
     def index(self, table: str, name: str) -> Index:
         """Return an index in the schema."""

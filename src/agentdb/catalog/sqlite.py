@@ -49,14 +49,15 @@ def read(connection: Connection, tables: Collection[str]) -> SchemaFacts:
             found.others[name] = "a view"
         elif name in tables:
             found.tables[name], statements[name] = TableFacts(), parse(sql)
-    for row in _rows(connection, _COLUMNS, tables):
+    columns = _rows(connection, _COLUMNS, tables)
+    for row in columns:
         ddl = statements[row.table]
         found.tables[row.table].columns[row.name] = _column(row, ddl)
     for name, ddl in statements.items():
         found.tables[name].constraints.update(
             {check: f"CHECK {condition}" for check, condition in ddl.checks.items()}
         )
-    _add_primary_keys(found, _rows(connection, _COLUMNS, tables), statements)
+    _add_primary_keys(found, columns, statements)
     _add_foreign_keys(found, _rows(connection, _FOREIGN_KEYS, tables), statements)
     _add_indexes(found, _rows(connection, _INDEXES, tables), statements)
     return found

@@ -45,14 +45,14 @@ class Report:
         Console().print(table)
 
 
-def demo(url: str | None) -> None:
+def demo(url: str | None, *, schema: str | None = None) -> None:
     """Run the story on the database, or on one that is gone afterwards."""
     if url is not None:
-        asyncio.run(_story(url)).print(f"agentdb on {async_url(url).get_backend_name()}")
+        asyncio.run(_story(url, schema)).print(f"agentdb on {async_url(url).get_backend_name()}")
         return
     # Windows cannot delete a file that a lingering thread of the driver has open.
     with tempfile.TemporaryDirectory(prefix="agentdb-", ignore_cleanup_errors=True) as folder:
-        report = asyncio.run(_story(f"sqlite:///{Path(folder) / 'demo.sqlite3'}"))
+        report = asyncio.run(_story(f"sqlite:///{Path(folder) / 'demo.sqlite3'}", schema))
     report.print("agentdb on a temporary sqlite database")
 
 
@@ -62,9 +62,9 @@ def example_frames() -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def _story(url: str) -> Report:
+async def _story(url: str, schema: str | None) -> Report:
     report = Report()
-    async with Database(url) as database:
+    async with Database(url, schema=schema) as database:
         await database.upgrade()
         report.add("Database.upgrade()", f"schema at {(await database.health()).revision}")
 

@@ -47,9 +47,11 @@ class Stored:
     skipped: int = 0
 
 
-async def ingest(url: str, files: Sequence[Path], destination: Destination) -> None:
+async def ingest(
+    url: str, files: Sequence[Path], destination: Destination, *, schema: str | None = None
+) -> None:
     """Store each file in a unit of work of its own, and tell what became of its frames."""
-    async with Database(url) as database:
+    async with Database(url, schema=schema) as database:
         for path in files:
             work = partial(store_file, path=path, destination=destination)
             # A system unit, as the tenant may have to be made with the rest, or not at all.

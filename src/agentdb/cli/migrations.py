@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from agentdb.cli.completion import complete_revisions
-from agentdb.cli.failures import ExitCode, Failure
 from agentdb.cli.options import (
     inherited,
     json_option,
@@ -23,7 +21,7 @@ from agentdb.cli.options import (
 from agentdb.cli.output import print_json, print_table, tell
 
 if TYPE_CHECKING:
-    from agentdb.migrate import Loss, Revision
+    from agentdb.migrate import Revision
 
 
 @click.command(short_help="apply migrations")
@@ -84,54 +82,6 @@ def _show_pending(steps: Sequence[Revision], at: str | None, *, as_json: bool) -
         tell(f"nothing to apply: the database is at {at}")
 
 
-@click.command(short_help="take migrations back")
-@click.argument("revision", shell_complete=complete_revisions)
-@click.option("--yes", is_flag=True, help="Delete what is lost without asking.")
-@limit_options
-@url_option
-@schema_option
-def downgrade(  # noqa: PLR0917 -- click passes options by name
-    revision: str,
-    yes: bool,  # noqa: FBT001 -- the same
-    wait: float | None,
-    lock_timeout: float | None,
-    statement_timeout: float | None,
-    url: str,
-    schema: str | None,
-) -> None:
-    """Take back the migrations above REVISION, with the data in them; `base` is before all.
-
-    Tells first what would be deleted, and asks. Without a terminal it refuses, unless --yes is
-    given. Where there is nothing to lose it does not ask.
-    """
-    from agentdb import migrate  # noqa: PLC0415 -- imports SQLAlchemy
-
-    limits = limits_of(wait, lock_timeout, statement_timeout)
-    lost = [] if yes else migrate.losses(url, revision, schema=schema)
-    if lost:
-        _ask(lost, "at least " if any(x.rows >= migrate.COUNTED for x in lost) else "")
-    migrate.downgrade(url, revision, schema=schema, limits=limits, progress=tell)
-    click.echo(f"the database is at {migrate.current(url, schema=schema) or 'no revision'}")
-
-
-def _ask(lost: Sequence[Loss], at_least: str) -> None:
-    """Tell what would be deleted, and go on only if somebody agrees.
-
-    Raises:
-        UsageError: There is nobody to ask.
-        Failure: The answer is no.
-    """
-    for loss in lost:
-        name = loss.table if loss.column is None else f"{loss.table}.{loss.column}"
-        tell(f"  {name}: {loss.rows} rows")
-    rows = sum(loss.rows for loss in lost)
-    question = f"this deletes {at_least}{rows} values or rows"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{question}; give --yes to delete them without being asked")
-    if not click.confirm(f"{question}. Go on?", err=True):
-        raise Failure("nothing was changed", ExitCode.FAILED)
-
-
 @click.command(short_help="record a revision")
 @click.argument("revision", shell_complete=complete_revisions)
 @url_option
@@ -182,4 +132,4 @@ def sql(start: str, end: str, dialect: str, schema: str | None) -> None:
     """
     from agentdb import migrate  # noqa: PLC0415 -- imports Alembic
 
-    click.echo(migrate.sql(dialect, f"{start}:{end}", schema=schema), nl=False)
+    click.echo(migrate.sql(dialect, end, start=start, schema=schema), nl=False)

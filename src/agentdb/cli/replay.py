@@ -31,11 +31,13 @@ class Position:
     limit: int | None
 
 
-async def replay(url: str, position: Position, *, sse: bool) -> None:
+async def replay(
+    url: str, position: Position, *, schema: str | None = None, sse: bool = False
+) -> None:
     """Print frames to stdout, and the cursor that continues after them to stderr."""
     write = _as_sse if sse else _as_line
     cursor = position.after
-    async with Database(url) as database:
+    async with Database(url, schema=schema) as database:
         async for page in read_pages(database, position):
             text = "".join(write(frame, _raw(frame)) for frame in page)
             # Bytes: JSON is UTF-8, whatever the encoding of the terminal.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn, cast
 
@@ -24,26 +25,60 @@ _COPIED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Frames as they are stored.
+
+    Attributes:
+        rows: Columns of each frame, without conversation, segment and stamp.
+        spilled: The JSON of those too large for their rows, by their place in *rows*.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    spilled: dict[int, str] = field(default_factory=dict[int, str])
+
+
 def read_frames(
     frames: Iterable[Mapping[str, Any]], inline_limit: int = INLINE_LIMIT
 ) -> list[dict[str, Any]]:
-    """Return the rows of *frames*, without conversation, segment and stamp.
+    """Return the rows of *frames*, none of which may be too large for its row.
+
+    Raises:
+        InvalidValueError: As of `read_batch`.
+        ValueTooLongError: A frame is larger than *inline_limit* bytes.
+    """
+    return read_batch(frames, inline_limit).rows
+
+
+def read_batch(
+    frames: Iterable[Mapping[str, Any]], inline_limit: int = INLINE_LIMIT, *, spills: bool = False
+) -> Batch:
+    """Return the rows of *frames*, and what is too large for them.
+
+    Args:
+        frames: The frames, in order.
+        inline_limit: Bytes of compact JSON that a row holds.
+        spills: Whether there is a store for larger ones.
 
     Raises:
         InvalidValueError: A frame lacks a required field, holds what JSON cannot, or its event_id
             does not increase within its stream; the message counts frames from 1.
-        ValueTooLongError: A frame is larger than *inline_limit* bytes.
+        ValueTooLongError: A frame is larger than *inline_limit* bytes, and nothing is spilled.
     """
-    rows: list[dict[str, Any]] = []
+    batch = Batch()
     last: dict[str, int] = {}
     for number, frame in enumerate(frames, start=1):
-        row = _read_frame(frame, number, inline_limit)
+        row = _read_frame(frame, number)
         stream, event = row["stream_id"], row["event_id"]
         if stream in last and event <= last[stream]:
             _refuse(number, "event_id must increase within its stream")
         last[stream] = event
-        rows.append(row)
-    return rows
+        if row["payload_size_bytes"] > inline_limit:
+            if not spills:
+                raise _too_large(number, row["payload_size_bytes"], inline_limit)
+            batch.spilled[len(batch.rows)] = row.pop("payload_json")
+        batch.rows.append(row)
+    return batch
 
 
 def check_event_id(event_id: int) -> None:
@@ -60,7 +95,12 @@ def _refuse(number: int, message: str) -> NoReturn:
     raise InvalidValueError(f"frame {number}: {message}")
 
 
-def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dict[str, Any]:
+def _too_large(number: int, size: int, inline_limit: int) -> ValueTooLongError:
+    message = f"frame {number}: {size} bytes, more than {inline_limit} need an object store"
+    return ValueTooLongError(message, limit=inline_limit)
+
+
+def _read_frame(frame: Mapping[str, Any], number: int) -> dict[str, Any]:
     if not isinstance(frame, dict):
         _refuse(number, "expects a JSON object")
     for field, kind in _REQUIRED.items():
@@ -68,7 +108,8 @@ def _read_frame(frame: Mapping[str, Any], number: int, inline_limit: int) -> dic
             _refuse(number, f"{field} is required, as {_NAMES[kind]}")
     if frame["event_id"] < 0:
         _refuse(number, "event_id must not be negative")
-    payload = _payload(frame, number, inline_limit)
+    check_json(frame, _NOWHERE)
+    payload = JsonText(dump_json(frame))
     return {
         "schema_version": frame["schema"],
         "kind": frame["kind"],
@@ -106,13 +147,3 @@ def _instant(text: str, number: int) -> datetime:
 def _within(frame: Mapping[str, Any], outer: str, name: str) -> Any:
     inner: Any = frame.get(outer)
     return cast("dict[str, Any]", inner).get(name) if isinstance(inner, dict) else None
-
-
-def _payload(frame: Mapping[str, Any], number: int, inline_limit: int) -> JsonText:
-    check_json(frame, _NOWHERE)
-    text = JsonText(dump_json(frame))
-    size = len(text.encode())
-    if size > inline_limit:
-        message = f"frame {number}: {size} bytes, more than {inline_limit} need an object store"
-        raise ValueTooLongError(message, limit=inline_limit)
-    return text

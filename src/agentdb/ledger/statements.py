@@ -54,8 +54,9 @@ GIVEN = (
     "tool_call_id",
     "payload_size_bytes",
     "payload_json",
+    "payload_object_id",
 )
-"""Columns of a frame that are read from it."""
+"""Columns of a frame that its append supplies."""
 
 _RETURNED = (
     "id",
@@ -121,46 +122,48 @@ def recorded_frames(*, postgresql: bool) -> Query:
 
 
 @cache
-def replay(filters: frozenset[str], *, confined: bool, postgresql: bool) -> Query:
+def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
     """Read visible frames from position ``after`` on, the frame at the position included.
 
     Args:
-        filters: Which of ``workflow_run_id``, ``stream_id`` and ``kinds`` restrict the frames.
-        confined: Whether the unit belongs to a tenant.
+        filters: Which of ``workflow_run_id``, ``stream_id``, ``kinds`` and ``floor`` restrict the
+            frames.
         postgresql: Which database it is for.
     """
     conditions = [
+        # The tenant leads the index that a replay walks.
+        events.c.tenant_id == TENANT,
         events.c.conversation_id == CONVERSATION,
         events.c.id >= bindparam("after", type_=RowId()),
         visible_frame(),
     ]
-    if confined:
-        conditions.append(events.c.tenant_id == TENANT)
+    if "floor" in filters:
+        conditions.append(events.c.event_id > bindparam("floor", type_=Integer()))
     equal = sorted(filters & {"workflow_run_id", "stream_id"})
     conditions.extend(events.c[name] == bindparam(name, type_=String()) for name in equal)
     if "kinds" in filters:
         kinds = bindparam("kinds", type_=String(), expanding=True)
         conditions.append(events.c.kind.in_(kinds))
-    query = select(*(events.c[name] for name in _RETURNED), _raw(postgresql=postgresql))
+    query = select(*(events.c[name] for name in _RETURNED), raw_payload(postgresql=postgresql))
     query = query.join(segments, segments.c.id == events.c.segment_id).where(*conditions)
     return query.order_by(events.c.id).limit(bindparam("limit", type_=Integer()))
 
 
-def _raw(*, postgresql: bool) -> ColumnElement[Any]:
+def raw_payload(*, postgresql: bool) -> ColumnElement[Any]:
     """Return the frame as text: reading it parsed would cost three times as much."""
     payload = events.c.payload_json
     return (cast(payload, Text) if postgresql else type_coerce(payload, Text)).label("raw")
 
 
 @cache
-def find_frame(*, confined: bool) -> Query:
+def find_frame() -> Query:
     """Find a frame by its stream and event id, and how far the stream is recorded."""
-    newest = select(func.max(events.c.event_id)).where(*_of_stream(confined=confined))
+    newest = select(func.max(events.c.event_id)).where(*_of_stream())
     position = (
         select(events.c.id)
         .join(segments, segments.c.id == events.c.segment_id)
         .where(
-            *_of_stream(confined=confined),
+            *_of_stream(),
             events.c.event_id == bindparam("event", type_=Integer()),
             visible_frame(),
         )
@@ -170,11 +173,10 @@ def find_frame(*, confined: bool) -> Query:
     )
 
 
-def _of_stream(*, confined: bool) -> list[ColumnElement[bool]]:
+def _of_stream() -> list[ColumnElement[bool]]:
     return [
         events.c.conversation_id == CONVERSATION,
         events.c.stream_id == bindparam("stream", type_=String()),
-        *([events.c.tenant_id == TENANT] if confined else []),
     ]
 
 

@@ -62,6 +62,7 @@ def upgrade_in(
             or a revision that are not ours.
         PermissionDeniedError: The role lacks a right; the message names it.
         DeadlineError: Another upgrader did not end in time.
+        TransientError: Another writer was faster on SQLite, or a lock time-out of the host ran out.
     """
     aim = resolve(to)
     if op.get_context().as_sql:

@@ -23,9 +23,10 @@ from threading import Lock
 from sqlalchemy import Connection, RootTransaction
 
 from agentdb.errors import DeadlineError, SchemaVersionError, TransientError, UnavailableError
-from agentdb.migrate.connections import limited, pragma, reading
+from agentdb.migrate.connections import limited, milliseconds, pragma, reading
 from agentdb.migrate.limits import Limits, Progress
 from agentdb.migrate.numbering import numbers_kept
+from agentdb.poolers import is_pooled
 from agentdb.search_path import mapped_schema
 
 # Alembic's `op` and `context` are globals: two migrations in one process would mix.
@@ -57,6 +58,11 @@ class Waiting:
         self._deadline = time.monotonic() + self.limits.wait
         self._told = 0.0
         self._pause = 0.02
+
+    @property
+    def left(self) -> float:
+        """Seconds until the patience ends; never quite none."""
+        return max(self._deadline - time.monotonic(), 0.001)
 
     def pause(self, why: str) -> None:
         """Wait a little, longer each time.
@@ -93,6 +99,11 @@ class Turn:
         """Run what commits together."""
         return nullcontext()
 
+    def alone(self, waiting: Waiting) -> AbstractContextManager[object]:
+        """Run what commits by itself."""
+        del waiting
+        return nullcontext()
+
 
 class PostgresTurn(Turn):
     """The right that an advisory lock gives, while its connection lives."""
@@ -114,6 +125,37 @@ class PostgresTurn(Turn):
         with self.work.begin():
             yield
             self._lock.exec_driver_sql("SELECT 1")
+
+    @contextmanager
+    def alone(self, waiting: Waiting) -> Generator[None]:
+        """Run what no transaction may hold, such as building an index concurrently.
+
+        It waits for the transactions of others until the patience ends: to give up sooner would
+        mean to begin again, and nobody queues behind it. Behind a pooler nothing can be set for it,
+        and it waits for as long as the server lets it.
+
+        Raises:
+            TransientError: A transaction did not end in time.
+        """
+        if self._is_pooled():
+            yield
+            return
+        self._set_lock_timeout(milliseconds(waiting.left))
+        try:
+            yield
+        finally:
+            if not self.work.invalidated:
+                self._set_lock_timeout(None)
+
+    def _is_pooled(self) -> bool:
+        with self.work.begin():
+            answering = self.work.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            return is_pooled(self.work.connection.driver_connection, answering)
+
+    def _set_lock_timeout(self, value: str | None) -> None:
+        with self.work.begin():
+            change = "RESET lock_timeout" if value is None else f"SET lock_timeout = '{value}'"
+            self.work.exec_driver_sql(change)
 
 
 @contextmanager

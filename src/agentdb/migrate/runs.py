@@ -175,7 +175,7 @@ def _idle(target: Target, schema: str | None, waiting: Waiting) -> Generator[Con
             try:
                 connection = stack.enter_context(connected(target, schema=schema))
             except TransientError:
-                # Who switches a new file of SQLite to WAL keeps the others out, busy timeout or not.
+                # Whoever switches a new file of SQLite to WAL keeps the others out at once.
                 waiting.pause("another process is making this database")
             else:
                 break
@@ -238,7 +238,7 @@ def _patiently(
 
     while True:
         try:
-            with mine.transaction() if atomic else nullcontext(), process:
+            with mine.transaction() if atomic else mine.alone(waiting), process:
                 environment.run(step, mine.work, revision, waiting.progress)
         except (TransientError, DuplicateError) as error:
             if not (mine.repeats and _passes(error)):

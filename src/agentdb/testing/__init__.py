@@ -4,6 +4,7 @@ Databases for tests are copies of one that the migrations built, on SQLite and o
 """
 
 from agentdb.testing.backends import backend_of, kill_backend
+from agentdb.testing.cases import TenantCase
 from agentdb.testing.clock import FrozenClock
 from agentdb.testing.concurrency import Outcomes, run_concurrently
 from agentdb.testing.factories import Factory, Maker
@@ -22,6 +23,7 @@ from agentdb.testing.session import Templates
 from agentdb.testing.statements import Queries, capture_statements, limit_statements
 from agentdb.testing.steps import Pause, StepRunner, StepState
 from agentdb.testing.templates import PostgresTemplate, SqliteTemplate, Template
+from agentdb.testing.tenants import assert_tenant_isolated
 from agentdb.testing.wire import Message
 
 __all__ = [
@@ -45,8 +47,10 @@ __all__ = [
     "StepState",
     "Template",
     "Templates",
+    "TenantCase",
     "assert_plan_scans_nothing",
     "assert_plan_uses_index",
+    "assert_tenant_isolated",
     "backend_of",
     "capture_statements",
     "explain",

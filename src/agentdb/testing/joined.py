@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Self
+from weakref import WeakSet
 
 import aiosqlite
 import psycopg
@@ -121,7 +122,17 @@ class JoinedConnection(Isolation):
         self.over = True
 
 
+_joined: WeakSet[Engine] = WeakSet()
+
+
+def is_joined(engine: Engine) -> bool:
+    """Whether all connections of *engine* are handles on one that is never committed."""
+    return engine in _joined
+
+
 def _connect_by(engine: Engine, creator: Callable[..., Any]) -> None:
+    _joined.add(engine)
+
     @event.listens_for(engine, "do_connect")
     def connect(_: object, __: object, ___: object, options: dict[str, Any]) -> None:
         options["async_creator_fn"] = creator

@@ -1,8 +1,8 @@
+"""Upgrades, downgrades and stamps of one caller."""
+
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import Engine, inspect, text
@@ -48,41 +48,12 @@ def test_a_downgrade_takes_back_what_lies_above(agentdb_empty_url: str) -> None:
     assert tables_at(agentdb_empty_url) <= {VERSION_TABLE}
 
 
-def test_the_history_is_linear_and_ends_at_the_head() -> None:
-    """Each revision names the one before it."""
-    steps = migrate.history()
-
-    assert [step.down_revision for step in steps] == [
-        None,
-        *(step.revision for step in steps[:-1]),
-    ]
-    assert migrate.heads() == [steps[-1].revision]
-    assert all(step.description for step in steps)
-
-
 def test_a_stamp_records_without_running(agentdb_empty_url: str) -> None:
     """A stamped database has a version and no tables of ours."""
     migrate.stamp(agentdb_empty_url, "head")
 
     assert [migrate.current(agentdb_empty_url)] == migrate.heads()
     assert tables_at(agentdb_empty_url) == {VERSION_TABLE}
-
-
-def test_check_tells_a_changed_table(agentdb_url: str) -> None:
-    """A dropped column is a difference."""
-    with engine_of(agentdb_url).begin() as connection:
-        connection.execute(text("ALTER TABLE user_profiles DROP COLUMN locale"))
-
-    assert any("locale" in difference for difference in migrate.check(agentdb_url))
-
-
-def test_check_refuses_a_database_that_is_behind(agentdb_empty_url: str) -> None:
-    """Without a version, or at an older one, the check says to upgrade."""
-    with pytest.raises(SchemaVersionError, match="agentdb upgrade"):
-        migrate.check(agentdb_empty_url)
-    migrate.upgrade(agentdb_empty_url, migrate.history()[0].revision)
-    with pytest.raises(SchemaVersionError, match="agentdb upgrade"):
-        migrate.check(agentdb_empty_url)
 
 
 def test_an_unknown_revision_is_refused(agentdb_empty_url: str) -> None:
@@ -107,50 +78,11 @@ def test_a_foreign_table_of_our_name_stops_the_upgrade(agentdb_empty_url: str) -
     assert tables_at(agentdb_empty_url) == {"users"}
 
 
-def test_tables_of_a_host_are_not_compared(agentdb_url: str) -> None:
-    """The check looks at our tables alone."""
-    with engine_of(agentdb_url).begin() as connection:
-        connection.execute(text("CREATE TABLE host_things (id INTEGER PRIMARY KEY)"))
-
-    assert migrate.check(agentdb_url) == []
-
-
-@pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
-def test_the_upgrade_can_be_written_as_sql(dialect: str) -> None:
-    """The script holds every table, and the search column where the database has it."""
-    script = migrate.sql(dialect)
-
-    assert script.count("CREATE TABLE") == 46 + 1
-    assert ("tsvector" in script.lower()) is (dialect == "postgresql")
-
-
 async def test_the_functions_work_inside_a_running_loop(agentdb_empty_url: str) -> None:
     """Called from a coroutine, they do not start a loop of their own."""
     migrate.upgrade(agentdb_empty_url)
 
     assert [migrate.current(agentdb_empty_url)] == migrate.heads()
-
-
-@pytest.mark.agentdb_commits
-async def test_many_upgrades_of_one_process_apply_once(agentdb_empty_url: str) -> None:
-    """Eight database objects that upgrade at once all succeed."""
-    databases = [Database(agentdb_empty_url) for _ in range(8)]
-    await asyncio.gather(*(database.upgrade() for database in databases))
-    for database in databases:
-        await database.dispose()
-
-    assert [migrate.current(agentdb_empty_url)] == migrate.heads()
-
-
-def test_many_upgrading_processes_apply_once(agentdb_empty_url: str) -> None:
-    """Four processes that upgrade a fresh database at once all succeed."""
-    program = "import sys; from agentdb import migrate; migrate.upgrade(sys.argv[1])"
-    command = [sys.executable, "-c", program, agentdb_empty_url]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
-    outcomes = [process.communicate(timeout=120)[1] for process in running]
-
-    assert [process.returncode for process in running] == [0] * 4, outcomes
-    assert migrate.check(agentdb_empty_url) == []
 
 
 async def test_a_database_in_memory_is_upgraded_over_its_connection() -> None:

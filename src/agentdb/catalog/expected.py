@@ -28,7 +28,7 @@ from agentdb.types import NativeEnum, keys
 _ONLY_ON_POSTGRESQL = {"text_tsv", "ix_agent_messages_text_tsv"}
 
 
-def expected(dialect: Dialect) -> SchemaFacts:
+def schema_of_models(dialect: Dialect) -> SchemaFacts:
     """Return what a migrated database of the dialect has."""
     tables = Base.metadata.sorted_tables
     found = SchemaFacts({table.name: _table(table, dialect) for table in tables})

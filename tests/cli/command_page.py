@@ -1,0 +1,88 @@
+"""Writes the generated half of the page of the command: ``python -m tests.cli.command_page``."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from agentdb.cli import SECTIONS, main
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command.md"
+MARK = "<!-- From here on written by python -m tests.cli.command_page -->\n"
+
+
+def render() -> str:
+    """Return what follows the mark: the variables, and each command with its options."""
+    return "\n".join([*_variables(), *_commands(), ""])
+
+
+def options_of(command: click.Command) -> list[click.Option]:
+    """Return the options of a command."""
+    return [option for option in command.params if isinstance(option, click.Option)]
+
+
+def _variables() -> Iterator[str]:
+    yield "## Environment variables\n"
+    yield "| variable | option | of |\n| --- | --- | --- |"
+    users: dict[tuple[str, str], list[str]] = {}
+    for _, commands in SECTIONS:
+        for command in commands:
+            for option in options_of(command):
+                if isinstance(option.envvar, str):
+                    key = (option.envvar, option.opts[0])
+                    users.setdefault(key, []).append(f"`{command.name}`")
+    for (variable, flag), names in sorted(users.items()):
+        yield f"| `{variable}` | `{flag}` | {', '.join(names)} |"
+
+
+def _commands() -> Iterator[str]:
+    for title, commands in SECTIONS:
+        yield f"\n## {title}"
+        for command in commands:
+            yield from _command(command)
+
+
+def _command(command: click.Command) -> Iterator[str]:
+    context = click.Context(command, click.Context(main, info_name="agentdb"), command.name)
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"\n### {command.name}\n\n```text\nagentdb {command.name} {usage}\n```\n"
+    yield _prose(command.help or "")
+    options = options_of(command)
+    if options:
+        yield "\n| option | default | |\n| --- | --- | --- |"
+    for option in options:
+        name = option.make_metavar(context) if not option.is_flag else ""
+        flag = f"{option.opts[0]} {name}".strip().replace("|", "\\|")
+        yield f"| `{flag}` | {_default(option)} | {option.help} |"
+
+
+def _prose(text: str) -> str:
+    """Return a docstring as Markdown; what it asks click to leave as it is becomes a block."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        f"```text\n{part.removeprefix(chr(8)).strip()}\n```" if part.startswith("\b") else part
+        for part in parts
+    )
+
+
+def _default(option: click.Option) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    shown = option.show_default and not option.is_flag
+    return f"`{option.default}`" if shown else ""
+
+
+def written_part(page: str) -> str:
+    """Return the part of the page that people write."""
+    return page.partition(MARK)[0]
+
+
+def commands_of(page: str) -> list[str]:
+    """Return the commands that have a section of their own."""
+    return re.findall(r"^### (\S+)$", page, re.MULTILINE)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(f"{written_part(PAGE.read_text('utf-8'))}{MARK}\n{render()}", "utf-8")
