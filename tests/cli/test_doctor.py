@@ -21,7 +21,7 @@ def test_examines_for_programs(agentdb_url: str) -> None:
     """The document has the keys that are documented."""
     report = document(agentdb("doctor", "--json", url=agentdb_url))
 
-    assert report.keys() == {"status", "findings"}
+    assert report.keys() == {"status", "reachable", "findings"}
     assert {tuple(item) for item in report["findings"]} == {("name", "status", "value", "advice")}
 
 

@@ -69,6 +69,16 @@ def test_prints_the_sql_of_a_release() -> None:
     assert agentdb("sql", "--to", release).stdout == agentdb("sql").stdout
 
 
+def test_the_sql_has_the_limits_that_are_asked_for() -> None:
+    """A script that somebody else runs keeps readers waiting no longer than the command would."""
+    limits = ("--lock-timeout", "2", "--statement-timeout", "30")
+
+    script = agentdb("sql", "--to", FIRST, *limits).stdout
+
+    assert "lock_timeout = '2000ms';" in script
+    assert "statement_timeout = '30000ms';" in script
+
+
 def test_prints_the_sql_of_a_schema() -> None:
     """Each name is qualified, so the script does not depend on a search path."""
     result = agentdb("sql", "--schema", "agents")

@@ -13,7 +13,7 @@ from agentdb.adoption.script import in_order
 from agentdb.adoption.survey import survey
 from agentdb.errors import ConfigurationError, SchemaVersionError, TransientError
 from agentdb.migrate.connections import Target, connected, reading
-from agentdb.migrate.limits import DEFAULT_LIMITS
+from agentdb.migrate.limits import DEFAULT_LIMITS, Limits, Progress
 from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
 from agentdb.migrate.preflight import prepare
 from agentdb.migrate.revisions import HEAD
@@ -28,6 +28,8 @@ def adopt(
     schema: str | None = None,
     accept: Collection[str] = (),
     apply: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
 ) -> Survey:
     """Record the newest revision in a database whose tables were made by other means.
 
@@ -40,6 +42,8 @@ def adopt(
         schema: Schema of the tables, on PostgreSQL.
         accept: Keys of differences to leave as they are, or patterns such as ``*:default``.
         apply: Close the harmless differences first, with the SQL of `script`.
+        limits: How long to wait and work.
+        progress: Is told what is waited for.
 
     Returns:
         The survey of the database as it was before anything was changed.
@@ -52,7 +56,7 @@ def adopt(
         DeadlineError: Another process migrated, or held a lock, for too long.
         UnavailableError: The database cannot be reached, or is read-only.
     """
-    waiting = Waiting(DEFAULT_LIMITS)
+    waiting = Waiting(limits, progress)
     with connected(target, schema=schema) as connection:
         if connection.in_transaction():
             raise ConfigurationError("adopt over a connection that is in no transaction")

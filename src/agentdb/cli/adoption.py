@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agentdb.cli.failures import SchemaFailure
-from agentdb.cli.options import json_option, schema_option, url_option
+from agentdb.cli.options import json_option, limit_options, limits_of, schema_option, url_option
 from agentdb.cli.output import DIFFERENCE, difference_rows, print_json, print_sections, tell
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     help="Leave this difference, by its key or a pattern of keys; may be repeated.",
 )
 @click.option("--apply", is_flag=True, help="Run that SQL before the database is taken over.")
+@limit_options
 @url_option
 @schema_option
 @json_option
@@ -32,6 +33,9 @@ def adopt(  # noqa: PLR0917 -- click passes options by name
     as_sql: bool,  # noqa: FBT001 -- the same
     accept: tuple[str, ...],
     apply: bool,  # noqa: FBT001 -- the same
+    wait: float | None,
+    lock_timeout: float | None,
+    statement_timeout: float | None,
     url: str,
     schema: str | None,
     as_json: bool,  # noqa: FBT001 -- the same
@@ -44,9 +48,9 @@ def adopt(  # noqa: PLR0917 -- click passes options by name
     without their tenant are rewritten.
     """
     from agentdb import adoption  # noqa: PLC0415 -- imports SQLAlchemy
-    from agentdb.migrate.connections import connected  # noqa: PLC0415 -- the same
+    from agentdb.migrate.connections import looking  # noqa: PLC0415 -- the same
 
-    with connected(url, schema=schema) as connection:
+    with looking(url, schema=schema) as connection:
         survey = adoption.survey(connection, schema=schema)
     if as_sql:
         click.echo(adoption.script(survey), nl=False)
@@ -54,7 +58,8 @@ def adopt(  # noqa: PLR0917 -- click passes options by name
     refusals = survey.refusals(accept=accept, apply=apply)
     adopts = not dry_run and not refusals
     if adopts:
-        adoption.adopt(url, schema=schema, accept=accept, apply=apply)
+        limits = limits_of(wait, lock_timeout, statement_timeout)
+        adoption.adopt(url, schema=schema, accept=accept, apply=apply, limits=limits, progress=tell)
     if as_json:
         print_json({"adopted": adopts, "refusals": list(refusals), "survey": survey.as_dict()})
     else:

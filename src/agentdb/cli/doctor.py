@@ -29,8 +29,8 @@ def doctor(url: str, schema: str | None, as_json: bool) -> None:  # noqa: FBT001
             ("examined", "status", "found", "advice"),
             [(f.name, f.status, f.value, f.advice) for f in report.findings],
         )
-    problems = [finding.name for finding in report.findings if finding.status is Status.PROBLEM]
-    if "connection" in problems:
+    if not report.reachable:
         raise UnreachableFailure("the database cannot be reached")
+    problems = [finding.name for finding in report.findings if finding.status is Status.PROBLEM]
     if problems:
         raise Failure(f"there are problems: {', '.join(problems)}")

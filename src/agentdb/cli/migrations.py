@@ -124,12 +124,23 @@ def stamp(revision: str, url: str, schema: str | None) -> None:
     show_default=True,
     help="Database to write for.",
 )
-@inherited("--schema")
-def sql(start: str, end: str, dialect: str, schema: str | None) -> None:
+@inherited("--lock-timeout")
+@inherited("--statement-timeout")
+@schema_option
+def sql(  # noqa: PLR0917 -- click passes options by name
+    start: str,
+    end: str,
+    dialect: str,
+    lock_timeout: float | None,
+    statement_timeout: float | None,
+    schema: str | None,
+) -> None:
     """Print the SQL of a migration, for somebody who reads or runs it; no database is needed.
 
     The schema and the extension citext have to be there before it runs.
     """
     from agentdb import migrate  # noqa: PLC0415 -- imports Alembic
 
-    click.echo(migrate.sql(dialect, end, start=start, schema=schema), nl=False)
+    limits = limits_of(None, lock_timeout, statement_timeout)
+    script = migrate.sql(dialect, end, start=start, schema=schema, limits=limits)
+    click.echo(script, nl=False)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from agentdb.doctor import installation, postgresql, schema, sqlite
-from agentdb.doctor.report import Finding, Report, Status
+from agentdb.doctor.report import CONNECTION, Finding, Report, Status
 from agentdb.driver_errors import code_of
 from agentdb.errors import AgentDBError, PermissionDeniedError
 from agentdb.migrate.connections import Target, connected, reading
@@ -48,14 +48,14 @@ def _database(target: Target, schema: str | None) -> list[Finding]:
     found: list[Finding] = []
     if sqlite.is_absent(target):
         value = "there is no file of this name"
-        return [Finding("connection", Status.PROBLEM, value, "`agentdb upgrade` makes it")]
+        return [Finding(CONNECTION, Status.PROBLEM, value, "`agentdb upgrade` makes it")]
     try:
         with connected(target, schema=schema) as connection:
-            found.append(Finding("connection", Status.OK, connection.dialect.name))
+            found.append(Finding(CONNECTION, Status.OK, connection.dialect.name))
             for name, part in (*_PARTS[connection.dialect.name], *_SCHEMA):
                 found.extend(_part(connection, name, part))
     except (AgentDBError, SQLAlchemyError, OSError) as error:
-        found.append(Finding("connection", Status.PROBLEM, _told(error)))
+        found.append(Finding(CONNECTION, Status.PROBLEM, _told(error)))
     return found
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+CONNECTION = "connection"
+"""The finding that tells whether the database answered."""
+
 
 class Status(StrEnum):
     """How a finding is to be taken; the later, the worse."""
@@ -38,6 +41,11 @@ class Report:
     findings: tuple[Finding, ...]
 
     @property
+    def reachable(self) -> bool:
+        """Whether the database answered."""
+        return all(f.status is not Status.PROBLEM for f in self.findings if f.name == CONNECTION)
+
+    @property
     def status(self) -> Status:
         """The worst among the findings."""
         order = list(Status)
@@ -47,6 +55,7 @@ class Report:
         """Return the report as JSON takes it."""
         return {
             "status": str(self.status),
+            "reachable": self.reachable,
             "findings": [
                 {
                     "name": finding.name,

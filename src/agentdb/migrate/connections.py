@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 from sqlalchemy import URL, Connection, event, inspect, select, text
@@ -20,6 +21,7 @@ from agentdb.search_path import (
     set_own_path,
 )
 from agentdb.settings import Settings
+from agentdb.urls import sync_url
 from agentdb.version import VERSION_TABLE, version_table
 
 Target: TypeAlias = str | URL | Connection
@@ -50,6 +52,29 @@ def connected(target: Target, *, schema: str | None = None) -> Generator[Connect
     # Its schema is not the engine's, whose search path would overrule the one of `limited`.
     with make_sync_engine(target, settings).connect() as connection:
         yield in_schema(connection, schema)
+
+
+@contextmanager
+def looking(target: Target, *, schema: str | None = None) -> Generator[Connection]:
+    """Yield a connection to *target* for reading; a missing file of SQLite is not made.
+
+    It reads as an empty database, and no file is left behind by a mistyped path.
+
+    Raises:
+        ConfigurationError: The schema cannot be used.
+        UnavailableError: The database cannot be reached.
+    """
+    place = target if isinstance(target, Connection) else _present(sync_url(target))
+    with connected(place, schema=schema) as connection, reading(connection):
+        yield connection
+
+
+def _present(url: URL) -> URL:
+    file = url.database or ""
+    # A name that is a URI has a mode of its own.
+    if url.get_backend_name() != "sqlite" or file.startswith("file:") or Path(file).exists():
+        return url
+    return url.set(database=":memory:")
 
 
 def in_schema(connection: Connection, schema: str | None) -> Connection:

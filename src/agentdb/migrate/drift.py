@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentdb.errors import SchemaVersionError
-from agentdb.migrate.connections import Target, connected, reading
+from agentdb.migrate.connections import Target, looking
 from agentdb.migrate.verdicts import verdict_on
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check(target: Target, *, schema: str | None = None) -> list[Difference]:
     """
     from agentdb.catalog import differences  # noqa: PLC0415 -- maps all tables
 
-    with connected(target, schema=schema) as connection, reading(connection):
+    with looking(target, schema=schema) as connection:
         found = verdict_on(connection)
         if found.revision != found.head:
             raise SchemaVersionError(found.detail)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, MetaData, Table, column, func, literal, select
 
-from agentdb.migrate.connections import Target, connected, reading, revision_at
+from agentdb.migrate.connections import Target, looking, revision_at
 from agentdb.migrate.offline import sql
 from agentdb.migrate.revisions import BASE, resolve
 from agentdb.migrate.runs import falling
@@ -42,7 +42,7 @@ def losses(target: Target, revision: str, *, schema: str | None = None) -> list[
         SchemaVersionError: As of `downgrade`.
     """
     aim = resolve(revision)
-    with connected(target, schema=schema) as connection, reading(connection):
+    with looking(target, schema=schema) as connection:
         at = revision_at(connection)
         if not falling(at, aim):
             return []

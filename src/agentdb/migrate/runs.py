@@ -15,7 +15,7 @@ from agentdb.errors import (
     SchemaVersionError,
     TransientError,
 )
-from agentdb.migrate.connections import Target, connected, reading, revision_at
+from agentdb.migrate.connections import Target, connected, looking, reading, revision_at
 from agentdb.migrate.limits import DEFAULT_LIMITS, Limits, Progress
 from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
 from agentdb.migrate.preflight import prepare
@@ -92,7 +92,7 @@ def pending(
     Raises:
         SchemaVersionError: As of `upgrade`.
     """
-    with connected(target, schema=schema) as connection:
+    with looking(target, schema=schema) as connection:
         return missing_steps(connection, resolve(revision), phase)
 
 

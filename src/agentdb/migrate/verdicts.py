@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from agentdb.errors import SchemaVersionError, TransientError, UnavailableError
-from agentdb.migrate.connections import Target, connected, reading, revision_at
+from agentdb.migrate.connections import Target, looking, revision_at
 from agentdb.migrate.limits import Limits, Progress
 from agentdb.migrate.locks import Waiting
 from agentdb.migrate.revisions import Revision, between, heads, history
@@ -58,7 +58,7 @@ def current(target: Target, *, schema: str | None = None) -> str | None:
     Raises:
         UnavailableError: The database cannot be reached.
     """
-    with connected(target, schema=schema) as connection:
+    with looking(target, schema=schema) as connection:
         return revision_at(connection)
 
 
@@ -69,7 +69,7 @@ def verdict(target: Target, *, schema: str | None = None) -> Verdict:
         UnavailableError: It cannot be reached.
         ConfigurationError: *schema* is given for SQLite.
     """
-    with connected(target, schema=schema) as connection, reading(connection):
+    with looking(target, schema=schema) as connection:
         return verdict_on(connection)
 
 
