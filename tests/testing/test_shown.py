@@ -45,6 +45,19 @@ class Pair(NamedTuple):
     other: str
 
 
+class Titled(list[int]):
+    """A list with an attribute."""
+
+    title = ""
+
+
+def titled() -> Titled:
+    """Return a list that says more than its items."""
+    found = Titled([1])
+    found.title = SECRET
+    return found
+
+
 def failed() -> Exception:
     """Return an error whose cause tells more than it does."""
     error = ValueError("no")
@@ -65,6 +78,7 @@ HOLDERS: dict[str, Any] = {
     "pydantic model": Validated(value=SECRET),
     "object": SimpleNamespace(inner=SimpleNamespace(value=SECRET)),
     "model": TenantAccount(slug="s", name=SECRET),
+    "attribute of a list": titled(),
     "cause": failed(),
     "group of errors": ExceptionGroup("no", [ValueError(SECRET)]),
     "instance of an error": ValueError(Slotted(SECRET)),

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import inspect
+from sqlalchemy import URL
 from sqlalchemy.orm import InstanceState
 
 _OPAQUE = {"_asyncio", "_thread", "aiosqlite", "asyncio", "psycopg", "sqlalchemy", "threading"}
@@ -68,17 +68,20 @@ def _lines(value: object, seen: dict[int, object]) -> Iterator[str]:
 
 def _parts(value: object) -> Iterable[object]:
     """Return what *value* consists of; itself, if it has no parts."""
-    state: object = inspect(value, raiseerr=False)
+    state: object = getattr(value, "_sa_instance_state", None)
     if isinstance(state, InstanceState):
         loaded: dict[str, Any] = state.dict
         return [v for k, v in loaded.items() if k != "_sa_instance_state"]
     if isinstance(value, BaseException):
         return _parts_of_error(value)
+    if isinstance(value, URL):
+        return [value.render_as_string(hide_password=True)]
     if isinstance(value, type | ModuleType):
         return [value.__name__]
     if isinstance(value, Iterator) or not isinstance(value, Iterable):
         return _parts_of_object(value)  # pyright: ignore[reportUnknownArgumentType] -- of any items
-    return _items(cast("Iterable[object]", value))
+    items = cast("Iterable[object]", value)
+    return [*_items(items), *_attributes(items)]
 
 
 def _items(value: Iterable[object]) -> Iterable[object]:
@@ -94,12 +97,16 @@ def _parts_of_error(error: BaseException) -> Iterable[object]:
 
 def _parts_of_object(value: object) -> Iterable[object]:
     kind = type(value)
-    if _is_opaque(kind):
-        return [kind.__name__]
-    slots = [name for base in kind.__mro__ for name in _names(base)]
+    return [kind.__name__] if _is_opaque(kind) else _attributes(value) or [value]
+
+
+def _attributes(value: object) -> list[object]:
+    if _is_opaque(type(value)):
+        return []
+    slots = [name for base in type(value).__mro__ for name in _names(base)]
     attributes = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     attributes |= getattr(value, "__dict__", {})
-    return list(attributes.values()) or [value]
+    return list(attributes.values())
 
 
 def _is_opaque(kind: type) -> bool:
