@@ -10,6 +10,12 @@ from sqlalchemy import Connection, text
 _IS_COUNTING = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'"
 _NUMBERS = "SELECT name, seq FROM sqlite_sequence"
 _RESTORE = text("UPDATE sqlite_sequence SET seq = max(seq, :number) WHERE name = :name")
+# A table that was built anew without a row is not in it.
+_REMEMBER = text("""
+    INSERT INTO sqlite_sequence (name, seq) SELECT name, :number FROM sqlite_master
+    WHERE type = 'table' AND name = :name
+      AND NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE sqlite_sequence.name = :name)
+""")
 
 
 @contextmanager
@@ -21,12 +27,16 @@ def numbers_kept(connection: Connection) -> Generator[None]:
     a deleted row would miss what comes next: https://www.sqlite.org/autoinc.html.
 
     Args:
-        connection: To SQLite, in the transaction that rebuilds.
+        connection: In the transaction that rebuilds; on PostgreSQL there is nothing to do.
     """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
     before = _numbers(connection)
     yield
     for name, number in before.items():
-        connection.execute(_RESTORE, {"name": name, "number": number})
+        for statement in (_RESTORE, _REMEMBER):
+            connection.execute(statement, {"name": name, "number": number})
 
 
 def _numbers(connection: Connection) -> dict[str, int]:
