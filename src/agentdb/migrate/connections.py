@@ -58,7 +58,7 @@ def connected(target: Target, *, schema: str | None = None) -> Generator[Connect
 def looking(target: Target, *, schema: str | None = None) -> Generator[Connection]:
     """Yield a connection to *target* for reading; a missing file of SQLite is not made.
 
-    It reads as an empty database, and no file is left behind by a mistyped path.
+    It reads as the empty database that it would be, and a mistyped name leaves no file behind.
 
     Raises:
         ConfigurationError: The schema cannot be used.
@@ -70,11 +70,11 @@ def looking(target: Target, *, schema: str | None = None) -> Generator[Connectio
 
 
 def _present(url: URL) -> URL:
-    file = url.database or ""
-    # A name that is a URI has a mode of its own.
-    if url.get_backend_name() != "sqlite" or file.startswith("file:") or Path(file).exists():
+    file = Path(url.database or "")
+    # A name that is a URI has a mode of its own. A folder that is missing is an error anyway.
+    if url.get_backend_name() != "sqlite" or str(file).startswith("file:") or file.exists():
         return url
-    return url.set(database=":memory:")
+    return url.set(database=":memory:") if file.parent.is_dir() else url
 
 
 def in_schema(connection: Connection, schema: str | None) -> Connection:
