@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from agentdb.ledger.values import LedgerEventKind, QueueItemStatus
 from agentdb.orm import Base
 from agentdb.testing.factories.columns import EPOCH
 from agentdb.testing.factories.references import (
@@ -30,10 +31,22 @@ DAY: date = EPOCH.date()
 MODELS = models_by_table()
 """The model of each table, parents first."""
 parent_of = target_of
-rows_of = sample_rows
 row_of = sample_row
 values_of = sample_values
 unowned_rows_of = unowned_rows
+
+
+def rows_of(label: str) -> Rows:
+    """Return a row of every table, as verbs find them: a frame cites a file, a lease is over."""
+    rows = sample_rows(label)
+    rows["agent_messages"].content = {"text": label}
+    frame = rows["conversation_ledger_events"]
+    frame.kind = LedgerEventKind.MESSAGE_CITATION
+    cited = {"type": "container_file_citation", "container_id": label, "file_id": label}
+    frame.payload_json = {**frame.payload_json, "citation": cited}
+    run = rows["conversation_run_queue_items"]
+    run.status, run.attempt_count, run.started_at = QueueItemStatus.RUNNING, 1, INSTANT
+    return rows
 
 
 def key_of(row: Base) -> Any:

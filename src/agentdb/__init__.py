@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from agentdb.database import Database, Health
     from agentdb.engines import configure
     from agentdb.errors import AgentDBError
+    from agentdb.ledger.queue.rows import QueueItem
     from agentdb.ledger.rows import LedgerFrame, LedgerPage, Recorded
     from agentdb.models import Base
     from agentdb.paging import Page
     from agentdb.settings import Settings
     from agentdb.unit_of_work import UnitOfWork
+    from agentdb.worker.pool import Worker
 
     metadata = Base.metadata
 
@@ -31,9 +33,11 @@ _HOMES = {
     "MessageRow": "agentdb.conversations.rows",
     "NewMessage": "agentdb.conversations.rows",
     "Page": "agentdb.paging",
+    "QueueItem": "agentdb.ledger.queue.rows",
     "Recorded": "agentdb.ledger.rows",
     "Settings": "agentdb.settings",
     "UnitOfWork": "agentdb.unit_of_work",
+    "Worker": "agentdb.worker.pool",
     "configure": "agentdb.engines",
 }
 
@@ -47,9 +51,11 @@ __all__ = [
     "MessageRow",
     "NewMessage",
     "Page",
+    "QueueItem",
     "Recorded",
     "Settings",
     "UnitOfWork",
+    "Worker",
     "__version__",
     "configure",
     "metadata",

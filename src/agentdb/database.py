@@ -28,6 +28,8 @@ from agentdb.errors import (
     TransientError,
     UnavailableError,
 )
+from agentdb.hints import carry_hints
+from agentdb.ledger.tailing import Tailing
 from agentdb.postgresql import TENANT_OPTION
 from agentdb.settings import Settings
 from agentdb.tenancy import Scope
@@ -35,6 +37,7 @@ from agentdb.unit import Clock
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.urls import async_url, is_memory, schema_from_environment, url_from_environment
 from agentdb.version import version_table
+from agentdb.worker.claiming import Claiming
 
 if TYPE_CHECKING:
     # Annotations alone: who only works with the tables imports no migrations.
@@ -64,7 +67,7 @@ class Health:
     latency: float
 
 
-class Database:
+class Database(Tailing, Claiming):
     """One database and the pool of its connections.
 
     Make it once for a process and share it between tasks of one event loop. Nothing connects before
@@ -96,6 +99,7 @@ class Database:
         self.settings = settings or Settings()
         self._clock = clock
         self._engine = make_async_engine(self.url, self.settings, schema=schema)
+        self._notifier = carry_hints(self._engine.sync_engine, self.url, self.settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         _databases.add(self)
@@ -316,6 +320,8 @@ class Database:
 
     async def dispose(self) -> None:
         """Close all idle connections; the database can be used again afterwards."""
+        if self._notifier is not None:
+            await self._notifier.close()
         await self._engine.dispose()
 
     @asynccontextmanager

@@ -26,6 +26,9 @@ class Settings:
             of the file; FULL loses none. SQLite: https://www.sqlite.org/pragma.html#pragma_synchronous.
         pooler: ``"pgbouncer"`` for a pooler in transaction mode: no prepared statements, no state
             outside transactions.
+        notify: Tell other processes after a COMMIT what they may wait for, and hear what they
+            commit, over two connections more; without it they find it when they next look.
+            PostgreSQL.
     """
 
     pool_size: int = 5
@@ -40,3 +43,4 @@ class Settings:
     busy_timeout: float = 10.0
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     pooler: Literal["pgbouncer"] | None = None
+    notify: bool = False

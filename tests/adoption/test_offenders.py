@@ -62,7 +62,7 @@ RULES: dict[str, tuple[str, tuple[str, ...], Twins, int]] = {
         "conversation_run_queue_items",
         ("conversation_id",),
         alike("conversation_run_queue_items", status="ready"),
-        2,
+        3,
     ),
     "uq_agent_containers_tenant_agent": (
         "agent_containers",

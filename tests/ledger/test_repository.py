@@ -332,6 +332,23 @@ async def test_resume_returns_what_follows_the_last_event(agentdb_uow: UnitOfWor
     assert [item.event_id for item in rest] == [4]
 
 
+async def test_the_cursor_of_a_client_that_is_ahead_leads_past_what_it_has_seen(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """What is recorded late of what the client has seen already does not come again."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    await ledger.append(conversation, frames(2))
+    ahead = await ledger.resume(conversation, "s1", 4)
+    await ledger.append(conversation, frames(4))
+    caught_up = await ledger.replay(conversation, stream_id="s1", after=ahead.cursor)
+    await ledger.append(conversation, frames(6))
+    later = await ledger.replay(conversation, stream_id="s1", after=caught_up.cursor)
+
+    assert (list(ahead), list(caught_up)) == ([], [])
+    assert [item.event_id for item in later] == [5, 6]
+
+
 async def test_a_stream_may_begin_at_0(agentdb_uow: UnitOfWork) -> None:
     """A client that has seen event 0 goes on behind it."""
     conversation = await begun(agentdb_uow)

@@ -49,6 +49,11 @@ def _stored(table: str, rows: Rows) -> dict[str, Any]:
     return {attribute_of(c): getattr(rows[table], attribute_of(c)) for c in columns}
 
 
+def _cited(rows: Rows) -> dict[str, str]:
+    cited: dict[str, str] = rows["conversation_ledger_events"].payload_json["citation"]
+    return cited
+
+
 ARGUMENTS: dict[str, Make] = {
     "key": lambda table, rows: key_of(rows[table]),
     "keys": lambda table, rows: [key_of(rows[table])],
@@ -75,13 +80,35 @@ ARGUMENTS: dict[str, Make] = {
     ),
     "stream_id": _of("conversation_ledger_events", "stream_id"),
     "last_event_id": _always(0),
+    "cites_container_file.container_id": lambda _, rows: _cited(rows)["container_id"],
+    "cites_container_file.file_id": lambda _, rows: _cited(rows)["file_id"],
+    "run_id": _of("workflow_runs", "id"),
+    "step_id": _of("workflow_run_steps", "id"),
+    "start.user_id": _of("users", "id"),
+    "conversation": _of("agent_conversations", "id"),
+    "finish.status": _always("succeeded"),
+    "attempt": _of("conversation_run_queue_items", "attempt_count"),
+    "payload": _always({"new": True}),
+    "error": _always({"code": "new"}),
     "invite": lambda _table, rows: rows["tenant_signup_invites"],
     "at": _always(INSTANT),
 }
 """Arguments by the name of the parameter, or by ``verb.parameter``; a parameter that is named as a
 column of the table takes the value of the tenant's row."""
 
-LEFT = {"order", "after", "limit", "batch", "update", "now", "direction", "visible_only", "kinds"}
+LEFT = {
+    "since",
+    "until",
+    "order",
+    "after",
+    "limit",
+    "batch",
+    "update",
+    "now",
+    "direction",
+    "visible_only",
+    "kinds",
+}
 """Optional parameters that lead to no row."""
 
 

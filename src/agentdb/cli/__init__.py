@@ -17,6 +17,7 @@ from agentdb.cli import (
     streams,
     tables,
     verdicts,
+    worker,
 )
 from agentdb.cli.groups import Commands
 from agentdb.cli.options import of_group
@@ -34,9 +35,9 @@ SECTIONS = (
             adoption.adopt,
         ),
     ),
-    ("Look at it", (*verdicts.COMMANDS, doctor.doctor)),
-    ("Streams", streams.COMMANDS),
-    ("This release", (*tables.COMMANDS, completion.completion)),
+    ("Look at it", verdicts.COMMANDS),
+    ("Streams and runs", (*streams.COMMANDS, worker.worker)),
+    ("This release", (*tables.COMMANDS, doctor.doctor, completion.completion)),
 )
 
 

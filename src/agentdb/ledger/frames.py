@@ -103,9 +103,9 @@ def _too_large(number: int, size: int, inline_limit: int) -> ValueTooLongError:
 def _read_frame(frame: Mapping[str, Any], number: int) -> dict[str, Any]:
     if not isinstance(frame, dict):
         _refuse(number, "expects a JSON object")
-    for field, kind in _REQUIRED.items():
-        if type(frame.get(field)) is not kind:
-            _refuse(number, f"{field} is required, as {_NAMES[kind]}")
+    for name, kind in _REQUIRED.items():
+        if type(frame.get(name)) is not kind:
+            _refuse(number, f"{name} is required, as {_NAMES[kind]}")
     if frame["event_id"] < 0:
         _refuse(number, "event_id must not be negative")
     check_json(frame, _NOWHERE)

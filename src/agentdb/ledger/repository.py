@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement
 
-from agentdb.batch import encode_batch
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef
-from agentdb.errors import ResyncRequiredError
-from agentdb.ledger.frames import INLINE_LIMIT, check_event_id, read_frames
+from agentdb.ledger.appends import append_batch, append_spilling
+from agentdb.ledger.frames import INLINE_LIMIT, read_batch
 from agentdb.ledger.models import (
     ConversationLedgerEvent,
     ConversationLedgerSegment,
-    ConversationRunQueueItem,
 )
-from agentdb.ledger.rows import LedgerFrame, LedgerPage, Recorded
+from agentdb.ledger.payloads import cites, fill, locate_objects, read_payload
+from agentdb.ledger.queue.repository import ConversationRunQueueItemRepository
+from agentdb.ledger.replays import MAX_REPLAY, Position, Reading, locate
+from agentdb.ledger.rows import LedgerPage, Recorded
 from agentdb.ledger.segments import open_segment
-from agentdb.ledger.statements import (
-    append_frames,
-    find_frame,
-    newest_stamps,
-    recorded_frames,
-    replay,
-)
-from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
+from agentdb.objects import ObjectStore
+from agentdb.paging import Page
 from agentdb.repository import VerbWrittenRepository
-from agentdb.tenancy.predicates import table_of
+from agentdb.types import JsonObject
 
-MAX_REPLAY = 1000
-"""Frames of one replay at the most."""
+__all__ = [
+    "MAX_REPLAY",
+    "ConversationLedgerEventRepository",
+    "ConversationLedgerSegmentRepository",
+    "ConversationRunQueueItemRepository",
+]
 
 
 def _active(conversation: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     segment = ConversationLedgerSegment
     return segment.conversation_id == conversation, segment.truncated_at.is_(None)
-
-
-def _by_frame(rows: Iterable[Row[Any]]) -> dict[tuple[str, int], int]:
-    return {(row.stream_id, row.event_id): row.id for row in rows}
-
-
-def _seal(conversation: UUID, filters: Mapping[str, Any]) -> str:
-    return fingerprint((), "replay", conversation, sorted(filters.items()))
 
 
 class ConversationLedgerSegmentRepository(VerbWrittenRepository[ConversationLedgerSegment, UUID]):
@@ -112,6 +104,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         ref: ConversationRef,
         frames: Iterable[Mapping[str, Any]],
         *,
+        store: ObjectStore | None = None,
         inline_limit: int = INLINE_LIMIT,
         tenant_id: UUID | None = None,
         now: datetime | None = None,
@@ -123,11 +116,17 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         and the order of the row ids is the order of the commits: a reader who has seen an id never
         misses a smaller one. Nothing lands in a truncated segment.
 
+        A frame above *inline_limit* goes gzipped to *store*, before the conversation is locked; its
+        object and its row then commit together. A unit that rolls back leaves the bytes in the
+        store; the same frame sent again overwrites them.
+
         Args:
             ref: The conversation; a frame's own ``conversation_id`` does not route it.
             frames: JSON objects with ``schema``, ``kind``, ``stream_id``, ``event_id`` (increasing
                 within its stream) and ``server_timestamp``; an unknown kind is stored like any.
-            inline_limit: Bytes of compact JSON that a frame may have.
+            store: Takes larger frames. The bucket of the tenant with its name stands for it, made
+                if there is none.
+            inline_limit: Bytes of compact JSON that a row holds.
             tenant_id: The tenant, in a system unit.
             now: The clock of the append.
 
@@ -136,45 +135,31 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
 
         Raises:
             NotFoundError: The tenant has no such conversation.
-            InvalidValueError: A frame is malformed or too large; nothing is stored.
+            InvalidValueError: A frame is malformed, or too large without a store; nothing is
+                stored.
         """
         tenant = self.unit.scope.owner(tenant_id)
-        rows = read_frames(frames, inline_limit)
-        batch = encode_batch(table_of(self.model), rows, postgresql=self.unit.is_postgresql)
-        conversation = await lock_by_ref(self.unit, ref, tenant)
-        if not rows:
-            return []
-        parameters = {"conversation": conversation, "tenant": tenant, **batch}
-        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
-        return await self._record(parameters, rows, now)
+        batch = read_batch(frames, inline_limit, spills=store is not None)
+        if store is not None and batch.spilled:
+            return await append_spilling(self.unit, ref, tenant, batch, now, store=store)
+        return await append_batch(self.unit, ref, tenant, batch, now)
 
-    async def _record(
-        self, parameters: dict[str, Any], rows: Sequence[Mapping[str, Any]], now: datetime | None
-    ) -> list[Recorded]:
-        found = await self._insert(parameters, now)
-        fresh = set(found)
-        if len(found) < len(rows):
-            found |= await self._recorded(parameters)
-        if len(found) < len(rows):
-            await open_segment(self.unit, parameters["conversation"], parameters["tenant"])
-            opened = await self._insert(parameters, now)
-            found, fresh = {**found, **opened}, {*fresh, *opened}
-        frames = [(row["stream_id"], row["event_id"]) for row in rows]
-        return [Recorded(found[frame], frame in fresh) for frame in frames]
+    async def payload(
+        self, key: int, *, store: ObjectStore | None = None, tenant_id: UUID | None = None
+    ) -> JsonObject:
+        """Return the whole frame of a row, hidden or not.
 
-    async def _insert(
-        self, parameters: dict[str, Any], now: datetime | None
-    ) -> dict[tuple[str, int], int]:
-        moment: dict[str, Any] = {"now": self.unit.frozen(now)}
-        if not self.unit.is_postgresql:
-            newest = (await self.unit.execute(newest_stamps(), parameters)).one()
-            moment = {"at": self.unit.stamp(now, newest.message, newest.frame)}
-        statement = append_frames(postgresql=self.unit.is_postgresql)
-        return _by_frame(await self.unit.execute(statement, {**parameters, **moment}))
+        Args:
+            key: The row.
+            store: Where larger frames are. It is read within the unit.
+            tenant_id: The tenant, in a system unit.
 
-    async def _recorded(self, parameters: dict[str, Any]) -> dict[tuple[str, int], int]:
-        statement = recorded_frames(postgresql=self.unit.is_postgresql)
-        return _by_frame(await self.unit.execute(statement, parameters))
+        Raises:
+            NotFoundError: There is no such row, or the store has lost its object.
+            InvalidValueError: The frame is in a store, and none is given.
+            CorruptObjectError: The object is not the one that was recorded: its SHA-256 differs.
+        """
+        return await read_payload(self.unit, key, self.unit.scope.filter(tenant_id), store)
 
     async def replay(
         self,
@@ -185,6 +170,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         workflow_run_id: str | None = None,
         stream_id: str | None = None,
         kinds: Collection[str] | None = None,
+        store: ObjectStore | None = None,
         tenant_id: UUID | None = None,
     ) -> LedgerPage:
         """Return the visible frames of a conversation after a position, in commit order.
@@ -198,23 +184,21 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
             workflow_run_id: Only frames of this run.
             stream_id: Only frames of this stream.
             kinds: Only frames of these kinds.
+            store: Where larger frames are; without it they come without ``raw`` and ``payload``.
             tenant_id: The tenant, in a system unit.
 
         Raises:
-            NotFoundError: There is no such conversation.
+            NotFoundError: There is no such conversation, or the store has lost an object.
             ResyncRequiredError: The frame at the cursor was truncated away or purged since.
             InvalidCursorError: The cursor is damaged or of another query.
             InvalidValueError: The limit is none.
+            CorruptObjectError: An object is not the one that was recorded.
         """
-        check_limit(limit, MAX_REPLAY)
-        conversation = await require_by_ref(self.unit, ref, tenant_id)
-        filters: dict[str, Any] = {"workflow_run_id": workflow_run_id, "stream_id": stream_id}
-        if kinds is not None:
-            filters["kinds"] = sorted(set(kinds))
-        filters = {name: value for name, value in filters.items() if value is not None}
-        seal = _seal(conversation, filters)
-        position = 0 if after is None else decode_cursor(seal, after, [int])[0]
-        return await self._replay(conversation, filters, position, limit)
+        place = await locate(self.unit, ref, tenant_id)
+        reading = Reading.of(
+            place, workflow_run_id=workflow_run_id, stream_id=stream_id, kinds=kinds
+        )
+        return await self._page(reading, reading.decode(after), limit, store)
 
     async def resume(
         self,
@@ -223,6 +207,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         last_event_id: int,
         *,
         limit: int = 500,
+        store: ObjectStore | None = None,
         tenant_id: UUID | None = None,
     ) -> LedgerPage:
         """Return what follows the last frame of a stream that a client has seen.
@@ -234,59 +219,50 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
             ref: The conversation.
             stream_id: The stream that the client follows.
             last_event_id: The last event id that it has seen, 0 for none. An id above the newest
-                recorded one is not stored yet: the page is empty.
+                recorded one is not stored yet: the page is empty, and its cursor leads to what
+                will follow that id.
             limit: Frames of a page, 1 to 1000.
+            store: Where larger frames are; without it they come without ``raw`` and ``payload``.
             tenant_id: The tenant, in a system unit.
 
         Raises:
-            NotFoundError: There is no such conversation.
+            NotFoundError: There is no such conversation, or the store has lost an object.
             ResyncRequiredError: The frame was truncated away or purged, or never recorded although
                 later ones are.
             InvalidValueError: The event id or the limit is none.
+            CorruptObjectError: An object is not the one that was recorded.
         """
-        check_limit(limit, MAX_REPLAY)
-        check_event_id(last_event_id)
-        conversation = await require_by_ref(self.unit, ref, tenant_id)
-        filters = {"stream_id": stream_id}
-        position, newest = await self._find(conversation, stream_id, last_event_id)
-        if position is not None or last_event_id == 0:
-            return await self._replay(conversation, filters, position or 0, limit)
-        if newest is None or last_event_id > newest:
-            return LedgerPage((), encode_cursor(_seal(conversation, filters), [0]), more=False)
-        raise ResyncRequiredError("the position of the client is no longer in the ledger")
+        reading = Reading.of(await locate(self.unit, ref, tenant_id), stream_id=stream_id)
+        position = await reading.after_event(self.unit, last_event_id)
+        return await self._page(reading, position, limit, store)
 
-    async def _find(
-        self, conversation: UUID, stream: str, event: int
-    ) -> tuple[int | None, int | None]:
-        parameters = {"conversation": conversation, "stream": stream, "event": event}
-        statement = find_frame(confined=self.unit.tenant is not None)
-        row = (await self.unit.execute(statement, self._confine(parameters))).one()
-        return row.position, row.newest
-
-    async def _replay(
-        self, conversation: UUID, filters: Mapping[str, Any], position: int, limit: int
+    async def _page(
+        self, reading: Reading, position: Position, limit: int, store: ObjectStore | None
     ) -> LedgerPage:
-        """Read on from *position*: its own frame comes first and proves that it still stands."""
-        statement = replay(
-            frozenset(filters),
-            confined=self.unit.tenant is not None,
-            postgresql=self.unit.is_postgresql,
-        )
-        parameters = {"conversation": conversation, "after": position, "limit": limit + 2}
-        rows = await self.unit.execute(statement, self._confine({**parameters, **filters}))
-        frames = [LedgerFrame(**row) for row in rows.mappings()]
-        if position:
-            if not frames or frames[0].id != position:
-                raise ResyncRequiredError("the position of the reader is no longer in the ledger")
-            frames = frames[1:]
-        items = tuple(frames[:limit])
-        last = items[-1].id if items else position
-        cursor = encode_cursor(_seal(conversation, filters), [last])
-        return LedgerPage(items, cursor, more=len(frames) > limit)
+        page = await reading.page(self.unit, position, limit)
+        if store is None:
+            return page
+        found = await locate_objects(self.unit, page)
+        return replace(page, items=tuple([await fill(frame, found, store) for frame in page]))
 
-    def _confine(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        tenant = self.unit.tenant
-        return parameters if tenant is None else {**parameters, "tenant": tenant}
+    async def cites_container_file(
+        self,
+        ref: ConversationRef,
+        container_id: str,
+        file_id: str,
+        *,
+        tenant_id: UUID | None = None,
+    ) -> bool:
+        """Return whether a visible citation of the conversation names the file of a container.
+
+        Who may read the conversation may so be let at the file. Citations in an object store do not
+        count: they take more than the inline limit.
+
+        Raises:
+            NotFoundError: There is no such conversation.
+        """
+        conversation = await require_by_ref(self.unit, ref, tenant_id)
+        return await cites(self.unit, conversation, container_id, file_id)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
@@ -318,45 +294,4 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
         """Return a page of the frames whose payload is in the object, newest first."""
         return await self._newest(
             ConversationLedgerEvent.payload_object_id == payload_object_id, after=after, limit=limit
-        )
-
-
-class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQueueItem, int]):
-    """Runs that wait for, hold or held their conversation."""
-
-    model = ConversationRunQueueItem
-    verb = "enqueue"
-
-    async def for_tenant(
-        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[ConversationRunQueueItem]:
-        """Return a page of the tenant's runs, newest first."""
-        return await self._newest(
-            ConversationRunQueueItem.tenant_id == tenant_id, after=after, limit=limit
-        )
-
-    async def for_conversation(
-        self, conversation_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[ConversationRunQueueItem]:
-        """Return a page of the conversation's runs, newest first."""
-        return await self._newest(
-            ConversationRunQueueItem.conversation_id == conversation_id, after=after, limit=limit
-        )
-
-    async def for_segment(
-        self, segment_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[ConversationRunQueueItem]:
-        """Return a page of the segment's runs, newest first."""
-        return await self._newest(
-            ConversationRunQueueItem.segment_id == segment_id, after=after, limit=limit
-        )
-
-    async def for_created_by_user(
-        self, created_by_user_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[ConversationRunQueueItem]:
-        """Return a page of the runs that the user started, newest first."""
-        return await self._newest(
-            ConversationRunQueueItem.created_by_user_id == created_by_user_id,
-            after=after,
-            limit=limit,
         )

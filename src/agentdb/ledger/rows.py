@@ -74,3 +74,8 @@ class LedgerPage:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def frames_topic(conversation: UUID) -> str:
+    """Return the topic of hints that frames of a conversation were committed."""
+    return f"frames:{conversation.hex}"

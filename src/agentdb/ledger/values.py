@@ -46,3 +46,7 @@ class LedgerEventKind(StrEnum):
     CHUNK_DONE = "chunk.done"
     ERROR = "error"
     FINAL = "final"
+
+
+TERMINAL_KINDS = frozenset({LedgerEventKind.ERROR, LedgerEventKind.FINAL})
+"""Kinds of the frame that normally ends a stream; the ledger does not enforce it."""

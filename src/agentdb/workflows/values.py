@@ -10,3 +10,10 @@ class WorkflowStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+MAX_RUN_ID = 64
+"""Characters of a run's id: what run events and frames can refer with."""
+
+CANCELLED_REASON = "agentdb.cancelled_reason"
+"""Key in ``metadata_json`` of a run that holds why it was cancelled; no column does."""

@@ -1,0 +1,133 @@
+"""Putting runs into the queue, and taking them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from agentdb.conversations.refs import lock_by_ref
+from agentdb.conversations.rows import ConversationRef
+from agentdb.errors import QueueFullError
+from agentdb.ledger.models import ConversationRunQueueItem
+from agentdb.ledger.queue.actions import QueueAction
+from agentdb.ledger.queue.hints import hint_ready
+from agentdb.ledger.queue.leases import (
+    claim_lapsed,
+    claim_ready,
+    end_lapsed,
+    find_lapsed,
+    lock_free_conversations,
+)
+from agentdb.ledger.queue.rows import LEASE_EXPIRED, QueueItem, encode_object
+from agentdb.ledger.queue.statements import insert_item, items, queue_state
+from agentdb.ledger.segments import open_segment
+from agentdb.ledger.values import QueueItemStatus
+from agentdb.tenancy import Write
+from agentdb.types import JsonObject
+from agentdb.unit import Unit
+
+EXPIRED: JsonObject = {"code": LEASE_EXPIRED}
+"""The error of a run whose last worker was not heard of again."""
+
+
+async def enqueue(
+    action: QueueAction,
+    ref: ConversationRef,
+    tenant: UUID,
+    *,
+    payload: JsonObject,
+    user: UUID | None,
+    max_depth: int,
+    now: datetime | None,
+) -> QueueItem:
+    """Queue a run; see the repository."""
+    unit, text = action.unit, encode_object(items.c.payload_json, payload)
+    conversation = await lock_by_ref(unit, ref, tenant)
+    (state,) = await action.rows(queue_state(), conversation=conversation)
+    if state.depth >= max_depth:
+        raise QueueFullError(f"the conversation has {max_depth} runs that wait")
+    first = not state.has_head and not state.has_queued
+    status = QueueItemStatus.READY if first else QueueItemStatus.QUEUED
+    # Nothing else can fail: the payload is checked, and the conversation is locked.
+    async with nullcontext() if user is None else unit.savepoint():
+        segment = state.segment or await open_segment(unit, conversation, tenant, now=now)
+        await _check_user(unit, tenant, user)
+        keys = {"conversation": conversation, "segment": segment, "user": user}
+        statement = insert_item(postgresql=action.postgresql)
+        (item,) = await action.write(statement, payload=text, status=status, **keys)
+    if first:
+        hint_ready(unit)
+    elif not state.has_head:
+        await action.promote(conversation)
+    return item
+
+
+async def _check_user(unit: Unit, tenant: UUID, user: UUID | None) -> None:
+    if user is not None:
+        values = {"tenant_id": tenant, "created_by_user_id": user}
+        await unit.check(Write(ConversationRunQueueItem, values))
+
+
+async def claim(
+    action: QueueAction, *, lease: timedelta, max_attempts: int, limit: int
+) -> list[QueueItem]:
+    """Claim up to *limit* runs; see the repository."""
+    which: dict[str, Any] = {"confined": action.confined, "postgresql": action.postgresql}
+    given = {**lease_of(action, lease), "max_attempts": max_attempts}
+    taken: list[QueueItem] = []
+    found = await action.rows(find_lapsed(**which), limit=limit, **given)
+    if found:
+        await end_leases(action, [i for i in found if i.attempt_count >= max_attempts], given)
+        taken = await action.write(claim_lapsed(**which), limit=limit, **given)
+    if len(taken) < limit:
+        taken += await action.write(claim_ready(**which), limit=limit - len(taken))
+    return sorted(taken, key=lambda item: item.id)
+
+
+def lease_of(action: QueueAction, lease: timedelta) -> dict[str, Any]:
+    """Return the parameters that say which leases have ended."""
+    return {"lease": lease} if action.postgresql else {"cutoff": action.moment() - lease}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of leases that had ended.
+
+    Attributes:
+        items: Items that are ready again or failed.
+        promoted: Ids of the items that became the heads instead.
+    """
+
+    items: Sequence[Row[Any]] = ()
+    promoted: Sequence[int] = ()
+
+
+async def end_leases(
+    action: QueueAction, found: Sequence[Row[Any]], given: dict[str, Any]
+) -> Ended:
+    """End the leases of some items, unless they or their conversations are locked.
+
+    Nothing is waited for. Where an item fails, the next of its conversation becomes ready.
+    """
+    if not found:
+        return Ended()
+    wanted = sorted({item.conversation_id for item in found})
+    free = await action.rows(lock_free_conversations(), conversations=wanted)
+    parameters = {
+        "items": [item.id for item in found],
+        "conversations": [row.id for row in free],
+        "error": EXPIRED,
+        **given,
+    }
+    ended = await action.rows(end_lapsed(postgresql=action.postgresql), **parameters)
+    await action.refresh(row.id for row in ended)
+    failed = {r.conversation_id for r in ended if r.status == QueueItemStatus.FAILED}
+    if len(failed) < len(ended):
+        hint_ready(action.unit)
+    return Ended(ended, await action.promote(*failed) if failed else ())

@@ -1,0 +1,208 @@
+"""Maintenance of the queue of runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import URL
+from typing_extensions import override
+
+from agentdb.database import Database
+from agentdb.errors import InvalidValueError
+from agentdb.ledger.queue.actions import QueueAction
+from agentdb.ledger.queue.leases import lock_free_conversations
+from agentdb.ledger.queue.repository import LEASE, MAX_ATTEMPTS
+from agentdb.ledger.queue.taking import end_leases, lease_of
+from agentdb.ledger.values import QueueItemStatus
+from agentdb.maintenance.queue_statements import (
+    count_finished,
+    count_headless,
+    count_lapsed,
+    headless,
+    lapsed_items,
+    purge_finished,
+)
+from agentdb.maintenance.runner import (
+    BATCH,
+    Batch,
+    Counted,
+    Plan,
+    Report,
+    Sweep,
+    cutoff,
+    run_sweeps,
+)
+from agentdb.unit_of_work import UnitOfWork
+
+KEEP = timedelta(days=30)
+"""How long a finished run stays for who wants to look it up."""
+
+_Lease = tuple[datetime, int]
+
+
+async def recover_queue_items(
+    db: Database | str | URL,
+    *,
+    older_than: timedelta = LEASE,
+    max_attempts: int = MAX_ATTEMPTS,
+    tenant_id: UUID | None = None,
+    batch: int = BATCH,
+    max_batches: int | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """End leases that have lapsed, and give a head to conversations that wait without one.
+
+    A claim does the first by itself: this is for queues that nobody claims from, and for rows that
+    were written by other means than the verbs.
+
+    Args:
+        db: The database, or its URL.
+        older_than: The lease that the workers share.
+        max_attempts: Runs that have had so many fail with the code ``lease_expired``; the others
+            are ready again.
+        tenant_id: Whose runs; None for all.
+        batch: Rows of one unit of work.
+        max_batches: Units of work at the most.
+        dry_run: Only count.
+
+    Returns:
+        Counts of ``ready``, ``failed`` and ``promoted`` runs; the last became the head.
+    """
+    if older_than <= timedelta(0) or max_attempts < 1:
+        raise InvalidValueError("a lease is above 0, a number of attempts from 1")
+    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
+    lapsed = _Lapsed(tenant_id, older_than, max_attempts)
+    return await run_sweeps(db, [lapsed, _Headless(tenant_id)], plan)
+
+
+async def purge_queue_items(
+    db: Database | str | URL,
+    *,
+    older_than: timedelta = KEEP,
+    tenant_id: UUID | None = None,
+    batch: int = BATCH,
+    max_batches: int | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """Delete runs that were completed, cancelled or failed long ago.
+
+    Args:
+        db: The database, or its URL.
+        older_than: Time since they ended.
+        tenant_id: Whose runs; None for all.
+        batch: Rows of one unit of work.
+        max_batches: Units of work at the most.
+        dry_run: Only count.
+
+    Returns:
+        The count of ``deleted`` runs.
+    """
+    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
+    return await run_sweeps(db, [_Finished(tenant_id, older_than)], plan)
+
+
+class _Lapsed(Sweep[_Lease]):
+    """Leases that have ended, in the order of their beginnings."""
+
+    name = "recover_queue_items"
+    outcomes: ClassVar[tuple[str, ...]] = ("ready", "failed", "promoted")
+
+    def __init__(self, tenant: UUID | None, lease: timedelta, max_attempts: int) -> None:
+        self._tenant = tenant
+        self._lease = lease
+        self._max_attempts = max_attempts
+
+    def _given(self, action: QueueAction) -> dict[str, Any]:
+        return {**lease_of(action, self._lease), "max_attempts": self._max_attempts}
+
+    @override
+    async def change(self, uow: UnitOfWork, after: _Lease | None, limit: int) -> Batch[_Lease]:
+        action = QueueAction(uow, self._tenant)
+        given = self._given(action)
+        at, last = after or (None, None)
+        found = await action.rows(
+            lapsed_items(
+                confined=action.confined, postgresql=action.postgresql, started=after is not None
+            ),
+            limit=limit,
+            at=at,
+            after=last,
+            **given,
+        )
+        ended = await end_leases(action, found, given)
+        counts = {
+            "ready": sum(item.status == QueueItemStatus.READY for item in ended.items),
+            "failed": sum(item.status == QueueItemStatus.FAILED for item in ended.items),
+            "promoted": len(ended.promoted),
+        }
+        full = len(found) == limit
+        return Batch(counts, (found[-1].started_at, found[-1].id) if full else None)
+
+    @override
+    async def count(self, uow: UnitOfWork, limit: int | None) -> Counted:
+        action = QueueAction(uow, self._tenant)
+        which = {"confined": action.confined, "postgresql": action.postgresql}
+        statement = count_lapsed(**which, limited=limit is not None)
+        (found,) = await action.rows(statement, limit=limit, **self._given(action))
+        return Counted(found.rows, {name: getattr(found, name) for name in self.outcomes})
+
+
+class _Headless(Sweep[UUID]):
+    """Conversations whose waiting runs have no head, in the order of their ids."""
+
+    name = "recover_queue_items"
+    outcomes: ClassVar[tuple[str, ...]] = ("promoted",)
+
+    def __init__(self, tenant: UUID | None) -> None:
+        self._tenant = tenant
+
+    @override
+    async def change(self, uow: UnitOfWork, after: UUID | None, limit: int) -> Batch[UUID]:
+        action = QueueAction(uow, self._tenant)
+        statement = headless(confined=action.confined, started=after is not None)
+        found: list[UUID] = [
+            row[0] for row in await action.rows(statement, limit=limit, behind=after)
+        ]
+        promoted = await self._promote(action, found) if found else []
+        return Batch({"promoted": len(promoted)}, found[-1] if len(found) == limit else None)
+
+    async def _promote(self, action: QueueAction, conversations: list[UUID]) -> list[int]:
+        free = await action.rows(lock_free_conversations(), conversations=conversations)
+        return await action.promote(*(row.id for row in free))
+
+    @override
+    async def count(self, uow: UnitOfWork, limit: int | None) -> Counted:
+        action = QueueAction(uow, self._tenant)
+        statement = count_headless(confined=action.confined, limited=limit is not None)
+        (found,) = await action.rows(statement, limit=limit)
+        return Counted(found.rows, {"promoted": found.rows})
+
+
+class _Finished(Sweep[int]):
+    """Finished runs, in the order of their ids."""
+
+    name = "purge_queue_items"
+    outcomes: ClassVar[tuple[str, ...]] = ("deleted",)
+
+    def __init__(self, tenant: UUID | None, older_than: timedelta) -> None:
+        self._tenant = tenant
+        self._older_than = older_than
+
+    @override
+    async def change(self, uow: UnitOfWork, after: int | None, limit: int) -> Batch[int]:
+        action = QueueAction(uow, self._tenant)
+        statement = purge_finished(confined=action.confined, postgresql=action.postgresql)
+        old = await cutoff(uow, self._older_than)
+        gone = await action.rows(statement, cutoff=old, after=after or 0, limit=limit)
+        last = max((row.id for row in gone), default=None)
+        return Batch({"deleted": len(gone)}, last if len(gone) == limit else None)
+
+    @override
+    async def count(self, uow: UnitOfWork, limit: int | None) -> Counted:
+        action = QueueAction(uow, self._tenant)
+        statement = count_finished(confined=action.confined, limited=limit is not None)
+        old = await cutoff(uow, self._older_than)
+        (found,) = await action.rows(statement, cutoff=old, limit=limit)
+        return Counted(found.rows, {"deleted": found.rows})

@@ -1,0 +1,39 @@
+"""The plans of the statements that a verb sends, as the database would run them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState
+
+from agentdb import UnitOfWork
+from agentdb.testing import Plan, explain
+
+
+async def plans_of(unit: UnitOfWork, work: Awaitable[Any]) -> list[Plan]:
+    """Run *work* and return the plans of its SELECTs, UPDATEs and DELETEs, in order.
+
+    Left out are those that read the clock alone.
+    """
+    sent: list[Any] = []
+
+    def remember(state: ORMExecuteState) -> None:
+        statement: Any = state.statement
+        reads_nothing = state.is_select and not statement.get_final_froms()
+        if not (state.is_insert or state.parameters or reads_nothing):
+            sent.append(statement.execution_options(**state.execution_options))
+
+    session = unit.session.sync_session
+    event.listen(session, "do_orm_execute", remember, insert=True)
+    try:
+        await work
+    finally:
+        event.remove(session, "do_orm_execute", remember)
+    return [await explain(unit, statement) for statement in sent]
+
+
+def sorts(plan: Plan) -> bool:
+    """Whether the database puts rows in order itself, instead of following an index."""
+    return "Sort" in plan.text or "TEMP B-TREE" in plan.text
