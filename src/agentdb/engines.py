@@ -29,6 +29,7 @@ from agentdb.search_path import (
 )
 from agentdb.settings import Settings
 from agentdb.sqlite_connect import connect
+from agentdb.sqlite_functions import register_functions
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
@@ -313,6 +314,7 @@ def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute(f"PRAGMA synchronous = {settings.synchronous}")
         cursor.close()
+        register_functions(dbapi_connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 WRITES = {"add", "add_many", "delete", "update", "upsert"}
 MAKES = {
     "agent_conversations.get_or_create",
+    "activity_events.record",
     "conversation_run_queue_items.claim",
 }
 """Verbs that make or take an own row, whatever rows another tenant has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, signature
 from typing import Any, NoReturn, get_type_hints
 
@@ -90,11 +91,21 @@ ARGUMENTS: dict[str, Make] = {
     "attempt": _of("conversation_run_queue_items", "attempt_count"),
     "payload": _always({"new": True}),
     "error": _always({"code": "new"}),
+    "query": lambda _, rows: rows["agent_messages"].content["text"],
+    "conversation_ids": lambda _, rows: [rows["agent_conversations"].id],
+    "n": _always(1),
+    "totals.start": _always(INSTANT),
+    "totals.end": _always(INSTANT + timedelta(days=1)),
+    "set_title.display_name": _always("new"),
+    "record.action": _always("new"),
     "invite": lambda _table, rows: rows["tenant_signup_invites"],
     "at": _always(INSTANT),
 }
 """Arguments by the name of the parameter, or by ``verb.parameter``; a parameter that is named as a
 column of the table takes the value of the tenant's row."""
+
+WIDE = {"agent_run_usage.totals", "tenant_subscriptions.current"}
+"""Verbs that no argument leads to a row: they are about all that the unit sees."""
 
 LEFT = {
     "since",
@@ -188,7 +199,8 @@ def _calls(
                 arguments.append(_argument(name, parameter, table, rows))
             case _:
                 assert parameter.name in LEFT, f"{table}.{name}: what is {parameter.name}?"
-    called = Call(name, tuple(arguments), options, refuses=refuses)
+    names_row = f"{table}.{name}" not in WIDE
+    called = Call(name, tuple(arguments), options, names_row=names_row, refuses=refuses)
     if not any(p.name == "tenant_id" and p.default is None for p in parameters):
         yield called
         return

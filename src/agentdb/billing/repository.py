@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import ColumnElement, literal
+from sqlalchemy.orm import joinedload
 
 from agentdb.billing.models import (
     BillingPlan,
@@ -11,8 +16,14 @@ from agentdb.billing.models import (
     SubscriptionUsage,
     TenantSubscription,
 )
+from agentdb.billing.values import ENDED_SUBSCRIPTION_STATUSES, UsageUnit
+from agentdb.errors import InvalidValueError
 from agentdb.paging import Page
 from agentdb.repository import Repository
+from agentdb.repository.counting import add_up
+from agentdb.repository.unique import UniqueKey
+from agentdb.tenancy.predicates import table_of
+from agentdb.types import Integer, UTCDateTime
 
 
 class BillingPlanRepository(Repository[BillingPlan, UUID]):
@@ -41,6 +52,27 @@ class TenantSubscriptionRepository(Repository[TenantSubscription, UUID]):
     """Subscriptions of tenants, current and ended."""
 
     model = TenantSubscription
+
+    async def current(self, *, tenant_id: UUID | None = None) -> TenantSubscription | None:
+        """Return the tenant's subscription that has not ended, with its plan, if any.
+
+        Should there be several, the one that started last.
+
+        Args:
+            tenant_id: The tenant, in a system unit.
+        """
+        tenant = self.unit.scope.owner(tenant_id)
+        started = TenantSubscription.starts_at.desc()
+        query = (
+            self._select(
+                TenantSubscription.tenant_id == tenant,
+                TenantSubscription.status.not_in(sorted(ENDED_SUBSCRIPTION_STATUSES)),
+            )
+            .options(joinedload(TenantSubscription.plan))
+            .order_by(started, TenantSubscription.created_at.desc(), TenantSubscription.id.desc())
+            .limit(1)
+        )
+        return (await self._entities(query)).one_or_none()
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
@@ -77,6 +109,57 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
 
     model = SubscriptionUsage
     newest = "period_start"
+
+    async def increment(
+        self,
+        subscription_id: UUID,
+        feature_key: str,
+        quantity: int,
+        period_start: datetime,
+        period_end: datetime,
+        *,
+        unit: str = UsageUnit.UNITS,
+        now: datetime | None = None,
+    ) -> SubscriptionUsage:
+        """Add to the use of a feature in a period; N concurrent calls are all counted.
+
+        Args:
+            subscription_id: The subscription.
+            feature_key: The feature.
+            quantity: How much, 0 or more.
+            period_start: The first instant of the period, which its row is known by.
+            period_end: The first instant after it.
+            unit: What is counted; a present row keeps its own.
+            now: The clock of the report.
+
+        Raises:
+            NotFoundError: The tenant has no such subscription.
+            InvalidValueError: The quantity is no whole number from 0, the period ends before it
+                begins, or a column refuses its value.
+            ValueOutOfRangeError: The sum exceeds 32 bits.
+        """
+        self.unit.check_writable(self.model)
+        if type(quantity) is not int or quantity < 0:
+            expected = "expects a whole number from 0"
+            raise InvalidValueError(expected, table="subscription_usage", column="quantity")
+        values = {
+            "subscription_id": subscription_id,
+            "feature_key": feature_key,
+            "unit": unit,
+            "period_start": period_start,
+            "period_end": period_end,
+            "quantity": quantity,
+            "reported_at": await self.unit.read_clock(now),
+        }
+        if period_end < period_start:
+            raise InvalidValueError("a period ends after it has begun")
+        key = UniqueKey.find(self.model, ["subscription_id", "feature_key", "period_start"])
+        table = table_of(self.model)
+        changes: dict[str, ColumnElement[Any]] = {
+            "quantity": table.c.quantity + literal(quantity, Integer()),
+            "reported_at": literal(values["reported_at"], UTCDateTime()),
+        }
+        return await add_up(self.unit, self.model, values, key, changes)
 
     async def for_subscription(
         self, subscription_id: UUID, *, after: str | None = None, limit: int = 50

@@ -22,6 +22,8 @@ _CONTENT = (
     "reasoning_text",
     "call_arguments",
     "call_output",
+    "attachments",
+    "workflow_run_id",
 )
 
 

@@ -237,9 +237,9 @@ def transcript(*, confined: bool, visible_only: bool, descending: bool, started:
     return query.where(*conditions).order_by(order)
 
 
-def visible_message() -> ColumnElement[bool]:
+def visible_message(among: Any = messages) -> ColumnElement[bool]:
     """Return the condition that a message is not hidden by a truncation of its segment."""
     return or_(
         segments.c.truncated_at.is_(None),
-        messages.c.position <= segments.c.visible_through_message_position,
+        among.c.position <= segments.c.visible_through_message_position,
     )

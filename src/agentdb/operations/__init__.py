@@ -2,6 +2,8 @@
 
 from agentdb.operations.conversations_deletion import Deleted, delete_conversation
 from agentdb.operations.ledger import append_ledger
+from agentdb.operations.messages import Appended, append_messages
+from agentdb.operations.runs import Completed, RunActivity, complete_run
 from agentdb.operations.sign_up import SignedUp, sign_up
 from agentdb.operations.truncation import Truncated, truncate_from
 from agentdb.operations.workflows import (
@@ -14,12 +16,17 @@ from agentdb.operations.workflows import (
 )
 
 __all__ = [
+    "Appended",
+    "Completed",
     "Deleted",
+    "RunActivity",
     "SignedUp",
     "StartedRun",
     "Truncated",
     "append_ledger",
+    "append_messages",
     "cancel_run",
+    "complete_run",
     "delete_conversation",
     "delete_run",
     "restore_run",

@@ -270,6 +270,8 @@ class JoinedSqlite(JoinedConnection):
         )
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.execute("BEGIN IMMEDIATE")
+        self.functions: dict[tuple[str, int], object] = {}
+        """The SQL functions that the connection has, by name and number of arguments."""
 
     @override
     def join(self, engine: AsyncEngine) -> None:
@@ -294,8 +296,9 @@ class JoinedSqlite(JoinedConnection):
 class _SqliteHandle:
     """What an engine takes for a connection of the module sqlite3."""
 
-    def __init__(self, connection: sqlite3.Connection, joined: JoinedConnection) -> None:
+    def __init__(self, connection: sqlite3.Connection, joined: JoinedSqlite) -> None:
         self._connection = connection
+        self._functions = joined.functions
         self._savepoint = Savepoint(joined)
         self.isolation_level = None
 
@@ -307,6 +310,15 @@ class _SqliteHandle:
         return self._connection.cursor(
             lambda connection: _SqliteCursor(connection, self._savepoint)
         )
+
+    def create_function(
+        self, name: str, narg: int, func: Callable[..., Any] | None, *, deterministic: bool = False
+    ) -> None:
+        """Make an SQL function, unless another handle has made the same."""
+        # SQLite replaces none while a statement of the connection runs.
+        if self._functions.get((name, narg)) is not func or func is None:
+            self._connection.create_function(name, narg, func, deterministic=deterministic)
+            self._functions[name, narg] = func
 
     def commit(self) -> None:
         """Release the savepoint."""

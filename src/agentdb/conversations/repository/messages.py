@@ -1,0 +1,206 @@
+"""Messages: appending them, and reading them in the order of their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from agentdb.batch import encode_batch
+from agentdb.conversations.last_messages import last_messages
+from agentdb.conversations.messages import message_columns, message_rows
+from agentdb.conversations.models import AgentConversation, AgentMessage
+from agentdb.conversations.refs import lock_by_ref, require_by_ref
+from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
+from agentdb.conversations.statements import (
+    TOUCH_EVERY,
+    append_messages,
+    append_messages_embedded,
+    append_state,
+    count_messages_embedded,
+    transcript,
+)
+from agentdb.errors import InvalidValueError
+from agentdb.ledger.segments import open_segment
+from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
+from agentdb.repository import VerbWrittenRepository
+from agentdb.tenancy.predicates import table_of
+
+
+class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
+    """Messages, in the order of their positions."""
+
+    model = AgentMessage
+    newest = "position"
+    verb = "append"
+
+    async def append(
+        self,
+        ref: ConversationRef,
+        messages: Sequence[NewMessage],
+        *,
+        tenant_id: UUID | None = None,
+        now: datetime | None = None,
+    ) -> list[MessageRow]:
+        """Append messages to a conversation, as one contiguous batch.
+
+        N concurrent appends all succeed, with positions 0 … N - 1 and no gap; other conversations
+        are not blocked. Stamps follow the order of the appends whatever the clocks say: each is
+        later than the stamp of every message and frame appended before it.
+
+        Args:
+            ref: The conversation.
+            messages: In order; an empty batch does nothing.
+            tenant_id: The tenant, in a system unit.
+            now: The clock of the append.
+
+        Returns:
+            The stored messages, in order.
+
+        Raises:
+            NotFoundError: The tenant has no such conversation.
+            InvalidValueError: A column refuses its value; nothing is stored.
+        """
+        tenant = self.unit.scope.owner(tenant_id)
+        batch = self._encode(messages)
+        conversation = await lock_by_ref(self.unit, ref, tenant)
+        if not messages:
+            return []
+        parameters = {
+            "conversation": conversation,
+            "tenant": tenant,
+            "size": len(messages),
+            **batch,
+        }
+        append = self._append if self.unit.is_postgresql else self._append_embedded
+        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
+        rows = await append(parameters, now)
+        if not rows:
+            await open_segment(self.unit, conversation, tenant)
+            rows = await append(parameters, now)
+        await self.unit.refresh(AgentConversation, conversation)
+        return sorted(rows, key=lambda row: row.position)
+
+    async def transcript(
+        self,
+        ref: ConversationRef,
+        *,
+        direction: Literal["asc", "desc"] = "asc",
+        visible_only: bool = True,
+        after: str | None = None,
+        limit: int = 50,
+        tenant_id: UUID | None = None,
+    ) -> Page[MessageRow]:
+        """Return a page of a conversation's messages, in the order of their positions.
+
+        Args:
+            ref: The conversation.
+            direction: Oldest first, or newest first.
+            visible_only: Leave out what a truncation hid.
+            after: Cursor of the page before; None starts.
+            limit: Messages of a page, 1 to 500.
+            tenant_id: The tenant, in a system unit.
+
+        Raises:
+            NotFoundError: There is no such conversation.
+            InvalidCursorError: The cursor is damaged or of another query.
+            InvalidValueError: The direction or the limit is none.
+        """
+        check_limit(limit)
+        if direction not in {"asc", "desc"}:
+            raise InvalidValueError("a direction is asc or desc")
+        conversation = await require_by_ref(self.unit, ref, tenant_id)
+        seal = fingerprint((), "transcript", conversation, direction, visible_only)
+        position = None if after is None else decode_cursor(seal, after, [int])[0]
+        statement = transcript(
+            confined=self.unit.tenant is not None,
+            visible_only=visible_only,
+            descending=direction == "desc",
+            started=position is not None,
+        )
+        parameters = {
+            "conversation": conversation,
+            "limit": limit + 1,
+            **({} if self.unit.tenant is None else {"tenant": self.unit.tenant}),
+            **({} if position is None else {"after": position}),
+        }
+        rows = message_rows(await self.unit.execute(statement, parameters))
+        more = len(rows) > limit
+        cursor = encode_cursor(seal, [rows[limit - 1].position]) if more else None
+        return Page(tuple(rows[:limit]), cursor)
+
+    async def last(
+        self, ref: ConversationRef, n: int, *, tenant_id: UUID | None = None
+    ) -> list[MessageRow]:
+        """Return the last visible messages of a conversation, in the order of their positions.
+
+        Args:
+            ref: The conversation.
+            n: How many at the most, 1 to 500.
+            tenant_id: The tenant, in a system unit.
+
+        Raises:
+            NotFoundError: There is no such conversation.
+            InvalidValueError: *n* is out of range.
+        """
+        page = await self.transcript(ref, direction="desc", limit=n, tenant_id=tenant_id)
+        return list(reversed(page.items))
+
+    async def last_of_many(
+        self, conversation_ids: Iterable[UUID], n: int, *, tenant_id: UUID | None = None
+    ) -> dict[UUID, list[MessageRow]]:
+        """Return the last visible messages of several conversations, in one statement.
+
+        Args:
+            conversation_ids: The conversations; those that do not exist are left out, as those
+                without a visible message are.
+            n: How many of each at the most, 1 to 500.
+            tenant_id: The tenant, in a system unit; None for all.
+
+        Returns:
+            Messages by conversation, in the order of their positions.
+
+        Raises:
+            InvalidValueError: *n* is out of range.
+        """
+        check_limit(n)
+        tenant = self.unit.scope.filter(tenant_id)
+        return await last_messages(self.unit, conversation_ids, n, tenant)
+
+    def _encode(self, messages: Sequence[NewMessage]) -> dict[str, str]:
+        rows = [message_columns(message) for message in messages]
+        return encode_batch(table_of(AgentMessage), rows, postgresql=self.unit.is_postgresql)
+
+    async def _append(self, parameters: dict[str, Any], now: datetime | None) -> list[MessageRow]:
+        moment = {"now": self.unit.frozen(now)}
+        return message_rows(await self.unit.execute(append_messages(), {**parameters, **moment}))
+
+    async def _append_embedded(
+        self, parameters: dict[str, Any], now: datetime | None
+    ) -> list[MessageRow]:
+        """Append on SQLite, whose CTEs do not write; the unit holds the write lock."""
+        state = (await self.unit.execute(append_state(), parameters)).one()
+        if state.segment_id is None:
+            return []
+        at = self.unit.stamp(now, state.newest_message, state.newest_frame)
+        touched = at if at - state.updated_at > TOUCH_EVERY else state.updated_at
+        moment = {"at": at, "touched": touched, "first": state.first, "segment": state.segment_id}
+        inserted = await self.unit.execute(append_messages_embedded(), {**parameters, **moment})
+        stored = message_rows(inserted)
+        await self.unit.execute(count_messages_embedded(), {**parameters, **moment})
+        return stored
+
+    async def for_conversation(
+        self, conversation_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentMessage]:
+        """Return a page of the conversation's messages, last position first."""
+        return await self._newest(
+            AgentMessage.conversation_id == conversation_id, after=after, limit=limit
+        )
+
+    async def for_segment(
+        self, segment_id: UUID, *, after: str | None = None, limit: int = 50
+    ) -> Page[AgentMessage]:
+        """Return a page of the segment's messages, last position first."""
+        return await self._newest(AgentMessage.segment_id == segment_id, after=after, limit=limit)

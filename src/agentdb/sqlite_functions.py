@@ -1,0 +1,47 @@
+"""Functions that SQLite calls back into this process for."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+from unicodedata import normalize
+
+MATCHES = "agentdb_matches"
+"""SQL name of `matches`."""
+
+SEARCHED_CHARACTERS = 100_000
+"""How far into a text words are looked for; the index of PostgreSQL reaches as far."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def register_functions(connection: Any) -> None:
+    """Make the functions known to a connection of the driver."""
+    connection.create_function(MATCHES, 2, matches, deterministic=True)
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text, without their case: runs of letters and digits."""
+    return frozenset(_WORD.findall(_fold(text)))
+
+
+def matches(text: object, query: str) -> bool:
+    """Whether every word of *query* begins a word of *text*, in any case and beyond ASCII too.
+
+    What is no text matches nothing; a query without words matches every text.
+    """
+    if not isinstance(text, str):
+        return False
+    folded = _fold(text[:SEARCHED_CHARACTERS])
+    return all(beginning.search(folded) for beginning in _beginnings(query))
+
+
+@lru_cache(maxsize=64)
+def _beginnings(query: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(rf"(?<![^\W_]){re.escape(word)}") for word in words_of(query))
+
+
+def _fold(text: str) -> str:
+    # Folding may leave a letter and an accent that compose.
+    return normalize("NFC", normalize("NFC", text).casefold())
