@@ -123,6 +123,38 @@ def test_a_schema_that_is_there_needs_no_right_to_make_one(role: Role) -> None:
     assert migrate.require_current(role.url, schema="app").safe
 
 
+def test_an_extension_in_a_quoted_schema_is_found(role: Role) -> None:
+    """The name of its schema may need quotes, in the search for it and in the GRANT."""
+    role.execute('CREATE SCHEMA "My Extensions"')
+    role.execute('CREATE EXTENSION citext SCHEMA "My Extensions"')
+    role.execute("CREATE SCHEMA app AUTHORIZATION {}")
+    refused(role, 'GRANT USAGE ON SCHEMA "My Extensions" TO {role}', schema="app")
+
+
+def test_without_a_named_schema_public_is_not_needed(role: Role) -> None:
+    """The extension goes where the tables go, to the first schema of the search path."""
+    role.execute("GRANT CREATE ON DATABASE {database} TO {}")
+    role.execute("CREATE SCHEMA app AUTHORIZATION {}")
+    role.execute("ALTER ROLE {} IN DATABASE {database} SET search_path = app")
+    migrate.upgrade(role.url)
+
+    assert {name.partition(".")[0] for name in tables(role.url)} == {"app"}
+
+
+def test_a_database_without_public_needs_the_extension_first(role: Role) -> None:
+    """A named schema has no place for what all schemas share: the sentence says what to run."""
+    role.execute("GRANT CREATE ON DATABASE {database} TO {}")
+    role.execute("DROP SCHEMA public")
+    with pytest.raises(ConfigurationError, match="CREATE EXTENSION citext"):
+        migrate.upgrade(role.url, schema="app")
+    role.execute("CREATE SCHEMA extensions")
+    role.execute("CREATE EXTENSION citext SCHEMA extensions")
+    role.execute("GRANT USAGE ON SCHEMA extensions TO {}")
+    migrate.upgrade(role.url, schema="app")
+
+    assert migrate.require_current(role.url, schema="app").safe
+
+
 def test_tables_of_another_owner_are_named(role: Role, agentdb_empty_url: str) -> None:
     """ALTER TABLE needs the owner: the sentence names the table and the role to be granted."""
     migrate.upgrade(agentdb_empty_url, "0003")

@@ -56,7 +56,7 @@ class Waiting:
     def __post_init__(self) -> None:
         """Start the clock."""
         self._deadline = time.monotonic() + self.limits.wait
-        self._told = 0.0
+        self._told = float("-inf")
         self._pause = 0.02
 
     @property

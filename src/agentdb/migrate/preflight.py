@@ -20,10 +20,10 @@ _RIGHTS = text("""
            has_database_privilege(current_database(), 'CREATE') AS makes_schemas,
            EXISTS (SELECT FROM pg_extension WHERE extname = 'citext') AS installed,
            (SELECT quote_ident(nspname) FROM pg_namespace
-            WHERE nspname = coalesce(
-                (SELECT extnamespace::regnamespace::text FROM pg_extension
-                 WHERE extname = 'citext'), 'public')
+            WHERE oid = (SELECT extnamespace FROM pg_extension WHERE extname = 'citext')
               AND NOT has_schema_privilege(oid, 'USAGE')) AS hidden,
+           to_regnamespace('public') IS NOT NULL AS has_public,
+           coalesce(has_schema_privilege(to_regnamespace('public'), 'USAGE'), false) AS sees_public,
            EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext') AS installable
 """)
 # Of two privileges in one call, either would do.
@@ -55,11 +55,7 @@ def _prepare(connection: Connection, named: str | None) -> None:
     rights = connection.execute(_RIGHTS, {"schema": named}).one()
     if rights.encoding != "UTF8":
         raise ConfigurationError(f"the database is in {rights.encoding}, and has to be in UTF8")
-    if not rights.installed:
-        _require_citext(rights)
-    if rights.hidden is not None:
-        grant = f"GRANT USAGE ON SCHEMA {rights.hidden} TO {rights.role}"
-        raise _lacks("use the extension citext", grant)
+    _require_citext(rights, named)
     if named is not None and not rights.there:
         if not rights.makes_schemas:
             raise _lacks("make the schema", _on_database(rights))
@@ -69,13 +65,31 @@ def _prepare(connection: Connection, named: str | None) -> None:
     _require_schema(connection, rights.schema, rights.role)
 
 
-def _require_citext(rights: Row[Any]) -> None:
+def _require_citext(rights: Row[Any], named: str | None) -> None:
+    hidden = rights.hidden if rights.installed else _require_installable(rights, named)
+    if hidden is not None:
+        grant = f"GRANT USAGE ON SCHEMA {hidden} TO {rights.role}"
+        raise _lacks("use the extension citext", grant)
+
+
+def _require_installable(rights: Row[Any], named: str | None) -> str | None:
+    """Return the schema that citext would go to, if the role could not use it there.
+
+    The first revision puts it beside a named schema, into public.
+    """
     if not rights.installable:
         raise ConfigurationError(
             "the server lacks the extension citext: install PostgreSQL's contrib package"
         )
     if not rights.makes_schemas:
         raise _lacks("install the extension citext", _on_database(rights))
+    if named is None:
+        return None
+    if not rights.has_public:
+        raise ConfigurationError(
+            "there is no schema public to put citext into: run CREATE EXTENSION citext elsewhere"
+        )
+    return None if rights.sees_public else "public"
 
 
 def _require_schema(connection: Connection, schema: str, role: str) -> None:
