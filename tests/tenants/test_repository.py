@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agentdb import Database
 from agentdb.canonical import check_slug
 from agentdb.errors import DuplicateError, InvalidValueError, ReferencedError
-from agentdb.tenants.repository import slugify
+from agentdb.tenants.repository.accounts import slugify
 from agentdb.testing import run_concurrently
 
 

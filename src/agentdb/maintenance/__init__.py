@@ -7,11 +7,12 @@ A dry run counts what a run would change now.
 
 from agentdb.maintenance.conversations import purge_run_events, purge_summaries, reconcile
 from agentdb.maintenance.queue import purge_queue_items, recover_queue_items
-from agentdb.maintenance.runner import Report
+from agentdb.maintenance.runner import PlanOptions, Report
 from agentdb.maintenance.truncated import purge_truncated
 from agentdb.maintenance.workflows import fail_stale_runs, purge_deleted
 
 __all__ = [
+    "PlanOptions",
     "Report",
     "fail_stale_runs",
     "purge_deleted",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import URL, ColumnElement, Select, func, select, update
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from agentdb.conversations.models import AgentConversation, AgentRunEvent, ConversationSummary
 from agentdb.conversations.statements import conversations, messages
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged, own
-from agentdb.maintenance.runner import BATCH, Batch, Counted, Plan, Report, Sweep, run_sweeps
+from agentdb.maintenance.runner import Batch, Counted, Plan, PlanOptions, Report, Sweep, run_sweeps
 from agentdb.orm import Base
 from agentdb.unit_of_work import UnitOfWork
 
@@ -25,10 +26,7 @@ async def purge_run_events(
     db: Database | str | URL,
     *,
     older_than: timedelta = KEEP_RUN_EVENTS,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Delete the items of agent runs that were stored long ago.
 
@@ -38,52 +36,40 @@ async def purge_run_events(
     Args:
         db: The database, or its URL.
         older_than: Time since they were stored, by the clock of the database.
-        tenant_id: Whose items; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         The count of ``deleted`` items.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    return await run_sweeps(db, [RunEvents(tenant_id, older_than)], plan)
+    plan = Plan(**options)
+    return await run_sweeps(db, [RunEvents(plan.tenant_id, older_than)], plan)
 
 
 async def purge_summaries(
     db: Database | str | URL,
     *,
     older_than: timedelta = timedelta(0),
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Delete summaries that have expired; those without an expiry stay.
 
     Args:
         db: The database, or its URL.
         older_than: Time since they expired.
-        tenant_id: Whose summaries; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         The count of ``deleted`` summaries.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    return await run_sweeps(db, [ExpiredSummaries(tenant_id, older_than)], plan)
+    plan = Plan(**options)
+    return await run_sweeps(db, [ExpiredSummaries(plan.tenant_id, older_than)], plan)
 
 
 async def reconcile(
     db: Database | str | URL,
     *,
     repair: bool = False,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Report what contradicts itself, and repair it on request.
 
@@ -93,17 +79,15 @@ async def reconcile(
     Args:
         db: The database, or its URL.
         repair: Put it right, under the locks that the verbs take.
-        tenant_id: Whose rows; None for all.
-        batch: Conversations that one unit of work looks at.
-        max_batches: Units of work at the most.
-        dry_run: Only count, whatever *repair* says.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         The count of conversations with a wrong ``message_count``.
     """
-    only_count = dry_run or not repair
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=only_count)
-    return await run_sweeps(db, [MessageCounts(tenant_id)], plan)
+    plan = Plan(**options)
+    if not repair:
+        plan = replace(plan, dry_run=True)
+    return await run_sweeps(db, [MessageCounts(plan.tenant_id)], plan)
 
 
 class RunEvents(Aged):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import URL
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from agentdb.database import Database
 from agentdb.errors import InvalidValueError
@@ -25,10 +25,10 @@ from agentdb.maintenance.queue_statements import (
     purge_finished,
 )
 from agentdb.maintenance.runner import (
-    BATCH,
     Batch,
     Counted,
     Plan,
+    PlanOptions,
     Report,
     Sweep,
     cutoff,
@@ -47,10 +47,7 @@ async def recover_queue_items(
     *,
     older_than: timedelta = LEASE,
     max_attempts: int = MAX_ATTEMPTS,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """End leases that have lapsed, and give a head to conversations that wait without one.
 
@@ -62,45 +59,36 @@ async def recover_queue_items(
         older_than: The lease that the workers share.
         max_attempts: Runs that have had so many fail with the code ``lease_expired``; the others
             are ready again.
-        tenant_id: Whose runs; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         Counts of ``ready``, ``failed`` and ``promoted`` runs; the last became the head.
     """
     if older_than <= timedelta(0) or max_attempts < 1:
         raise InvalidValueError("a lease is above 0, a number of attempts from 1")
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    lapsed = _Lapsed(tenant_id, older_than, max_attempts)
-    return await run_sweeps(db, [lapsed, _Headless(tenant_id)], plan)
+    plan = Plan(**options)
+    lapsed = _Lapsed(plan.tenant_id, older_than, max_attempts)
+    return await run_sweeps(db, [lapsed, _Headless(plan.tenant_id)], plan)
 
 
 async def purge_queue_items(
     db: Database | str | URL,
     *,
     older_than: timedelta = KEEP,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Delete runs that were completed, cancelled or failed long ago.
 
     Args:
         db: The database, or its URL.
         older_than: Time since they ended.
-        tenant_id: Whose runs; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         The count of ``deleted`` runs.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    return await run_sweeps(db, [_Finished(tenant_id, older_than)], plan)
+    plan = Plan(**options)
+    return await run_sweeps(db, [_Finished(plan.tenant_id, older_than)], plan)
 
 
 class _Lapsed(Sweep[_Lease]):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL
@@ -87,16 +87,25 @@ class Sweep(ABC, Generic[P]):
         """Count in SQL what `change` would do to the first *limit* rows, None for all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a verb is to run; the arguments that all verbs share.
+class PlanOptions(TypedDict, total=False):
+    """The keyword arguments that all verbs share.
 
     Attributes:
-        tenant_id: Whose rows; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work that change rows, at the most; None for no limit.
-        dry_run: Only count.
+        tenant_id: Whose rows; None, the default, for all.
+        batch: Rows of one unit of work, 1000 by default.
+        max_batches: Units of work that change rows, at the most; None, the default, for no limit.
+        dry_run: Only count, in SQL, what a run would change now.
     """
+
+    tenant_id: UUID | None
+    batch: int
+    max_batches: int | None
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a verb is to run: `PlanOptions` with their defaults, checked."""
 
     tenant_id: UUID | None = None
     batch: int = BATCH

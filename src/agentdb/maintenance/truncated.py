@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from agentdb.conversations.statements import events, messages, segments
 from agentdb.database import Database
@@ -28,10 +28,10 @@ from agentdb.ledger.models import ConversationLedgerSegment
 from agentdb.ledger.objects import leave_objects
 from agentdb.maintenance.aged import Place, among, count_rows, own
 from agentdb.maintenance.runner import (
-    BATCH,
     Batch,
     Counted,
     Plan,
+    PlanOptions,
     Report,
     Sweep,
     cutoff,
@@ -52,10 +52,7 @@ async def purge_truncated(
     db: Database | str | URL,
     *,
     older_than: timedelta = KEEP_TRUNCATED,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Delete messages and frames that truncations have hidden, and segments that are left empty.
 
@@ -66,17 +63,14 @@ async def purge_truncated(
     Args:
         db: The database, or its URL.
         older_than: Time since the truncation, by the clock of the database.
-        tenant_id: Whose conversations; None for all.
-        batch: Rows of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         The counts of deleted ``messages``, ``frames`` and ``segments``, and of soft-deleted
         ``objects``.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    return await run_sweeps(db, [Truncated(tenant_id, older_than)], plan)
+    plan = Plan(**options)
+    return await run_sweeps(db, [Truncated(plan.tenant_id, older_than)], plan)
 
 
 _Stage: TypeAlias = tuple[int, Place | None]

@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from agentdb.database import Database
 from agentdb.maintenance.aged import (
@@ -35,10 +35,10 @@ from agentdb.maintenance.aged import (
     own,
 )
 from agentdb.maintenance.runner import (
-    BATCH,
     Batch,
     Counted,
     Plan,
+    PlanOptions,
     Report,
     Sweep,
     cutoff,
@@ -69,10 +69,7 @@ async def fail_stale_runs(
     db: Database | str | URL,
     *,
     older_than: timedelta = STALE,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """End workflow runs that run for too long as failed, with their running steps.
 
@@ -81,26 +78,20 @@ async def fail_stale_runs(
     Args:
         db: The database, or its URL.
         older_than: Time since they were started, by the clock of the database.
-        tenant_id: Whose runs; None for all.
-        batch: Runs of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         Counts of ``failed`` runs and of ``failed_steps``.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    return await run_sweeps(db, [StaleRuns(tenant_id, older_than)], plan)
+    plan = Plan(**options)
+    return await run_sweeps(db, [StaleRuns(plan.tenant_id, older_than)], plan)
 
 
 async def purge_deleted(
     db: Database | str | URL,
     *,
     older_than: timedelta = KEEP_DELETED,
-    tenant_id: UUID | None = None,
-    batch: int = BATCH,
-    max_batches: int | None = None,
-    dry_run: bool = False,
+    **options: Unpack[PlanOptions],
 ) -> Report:
     """Delete workflow runs that were soft-deleted long ago, with all their steps, for good.
 
@@ -109,16 +100,13 @@ async def purge_deleted(
     Args:
         db: The database, or its URL.
         older_than: Time since they were deleted.
-        tenant_id: Whose rows; None for all.
-        batch: Runs, or steps that were deleted by themselves, of one unit of work.
-        max_batches: Units of work at the most.
-        dry_run: Only count.
+        options: Whose rows, and in which batches: see `PlanOptions`.
 
     Returns:
         Counts by table.
     """
-    plan = Plan(tenant_id=tenant_id, batch=batch, max_batches=max_batches, dry_run=dry_run)
-    sweeps = [DeletedRuns(tenant_id, older_than), DeletedSteps(tenant_id, older_than)]
+    plan = Plan(**options)
+    sweeps = [DeletedRuns(plan.tenant_id, older_than), DeletedSteps(plan.tenant_id, older_than)]
     return await run_sweeps(db, sweeps, plan)
 
 

@@ -1,4 +1,4 @@
-"""Events from Stripe, and their delivery to handlers."""
+"""Deliveries of Stripe's events to handlers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ from uuid import UUID
 
 from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.stripe.models import StripeEvent, StripeEventDispatch
-
-
-class StripeEventRepository(Repository[StripeEvent, UUID]):
-    """Events as Stripe sent them."""
-
-    model = StripeEvent
-    newest = "received_at"
-
-    async def by_stripe_event_id(self, stripe_event_id: str) -> StripeEvent | None:
-        """Return the event with Stripe's id, if any."""
-        return await self._by(StripeEvent.stripe_event_id, stripe_event_id)
+from agentdb.stripe.models import StripeEventDispatch
 
 
 class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):

@@ -1,4 +1,4 @@
-"""Requests to sign up, invites and their reservations."""
+"""Places in invites, held while somebody signs up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from agentdb.errors import ConflictError, ReservationExpiredError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.signup.models import (
-    TenantSignupInvite,
     TenantSignupInviteReservation,
-    TenantSignupRequest,
 )
-from agentdb.signup.values import SignupInviteReservationStatus, TenantSignupInviteStatus
+from agentdb.signup.repository.invites import TenantSignupInviteRepository
+from agentdb.signup.values import SignupInviteReservationStatus
 
 
 def _same_redemption(
@@ -22,63 +21,6 @@ def _same_redemption(
     if (reservation.tenant_id, reservation.user_id) != (tenant_id, user_id):
         raise ConflictError("the reservation was finalised for another tenant or user")
     return reservation
-
-
-class TenantSignupRequestRepository(Repository[TenantSignupRequest, UUID]):
-    """Requests for access, and their decisions."""
-
-    model = TenantSignupRequest
-
-    async def for_decided_by(
-        self, decided_by: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[TenantSignupRequest]:
-        """Return a page of the requests that the user decided, newest first."""
-        return await self._newest(
-            TenantSignupRequest.decided_by == decided_by, after=after, limit=limit
-        )
-
-
-class TenantSignupInviteRepository(Repository[TenantSignupInvite, UUID]):
-    """Invites to sign up."""
-
-    model = TenantSignupInvite
-
-    async def redeem(self, invite: TenantSignupInvite, at: datetime) -> TenantSignupInvite:
-        """Count a redemption of an invite that the unit has locked."""
-        redeemed = invite.redeemed_count + 1
-        full = redeemed >= invite.max_redemptions
-        status = TenantSignupInviteStatus.EXHAUSTED if full else invite.status
-        return await self.update(
-            invite.id, redeemed_count=redeemed, last_redeemed_at=at, status=status
-        )
-
-    async def by_token_hash(self, token_hash: str) -> TenantSignupInvite | None:
-        """Return the invite whose token has this digest, if any."""
-        return await self._by(TenantSignupInvite.token_hash, token_hash)
-
-    async def for_issuer_user(
-        self, issuer_user_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[TenantSignupInvite]:
-        """Return a page of the invites that the user issued, newest first."""
-        return await self._newest(
-            TenantSignupInvite.issuer_user_id == issuer_user_id, after=after, limit=limit
-        )
-
-    async def for_issuer_tenant(
-        self, issuer_tenant_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[TenantSignupInvite]:
-        """Return a page of the invites that the tenant issued, newest first."""
-        return await self._newest(
-            TenantSignupInvite.issuer_tenant_id == issuer_tenant_id, after=after, limit=limit
-        )
-
-    async def for_signup_request(
-        self, signup_request_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[TenantSignupInvite]:
-        """Return a page of the invites that answer the request, newest first."""
-        return await self._newest(
-            TenantSignupInvite.signup_request_id == signup_request_id, after=after, limit=limit
-        )
 
 
 class TenantSignupInviteReservationRepository(Repository[TenantSignupInviteReservation, UUID]):

@@ -1,4 +1,4 @@
-"""Tenants and their settings."""
+"""Tenants."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing_extensions import override
 
 from agentdb.canonical import MAX_SLUG, canonical_name, check_slug
 from agentdb.errors import DuplicateError, InvalidValueError, ReferencedError
-from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.tenants.models import TenantAccount, TenantSettings
+from agentdb.tenants.models import TenantAccount
 
 MIN_NAME = 2
+
 SLUG_TRIES = 10
+
 _HINT_LENGTH = MAX_SLUG - len("-0000")
 
 
@@ -95,19 +96,3 @@ class TenantAccountRepository(Repository[TenantAccount, UUID]):
             ReferencedError: Always; `operations.erase_tenant` erases a tenant.
         """
         raise ReferencedError("a tenant is erased by `operations.erase_tenant`")
-
-
-class TenantSettingsRepository(Repository[TenantSettings, UUID]):
-    """Settings of tenants, one row each."""
-
-    model = TenantSettings
-
-    async def by_tenant_id(self, tenant_id: UUID) -> TenantSettings | None:
-        """Return the tenant's settings, if any."""
-        return await self._by(TenantSettings.tenant_id, tenant_id)
-
-    async def for_tenant(
-        self, tenant_id: UUID, *, after: str | None = None, limit: int = 50
-    ) -> Page[TenantSettings]:
-        """Return a page with the tenant's settings alone."""
-        return await self._newest(TenantSettings.tenant_id == tenant_id, after=after, limit=limit)
