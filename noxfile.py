@@ -68,9 +68,13 @@ def migrations(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def soak(session: nox.Session) -> None:
-    """Run the tests that have a full size at it, for as long as that takes."""
+    """Run the tests that have a full size at it, for as long as that takes.
+
+    `nox -s soak -- 0.5` goes half-way, by factors: a test of 10 or 1,000 steps does 100.
+    """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "--soak", "--timeout", "7200", *session.posargs)
+    share, *arguments = session.posargs or ["1"]
+    session.run("python", "-m", "pytest", "--soak", share, "--timeout", "7200", *arguments)
 
 
 @nox.session(python=PYTHON)

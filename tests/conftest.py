@@ -18,7 +18,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--soak``."""
-    parser.addoption(OPTION, action="store_true", help="run the tests that have a full size, at it")
+    parser.addoption(
+        OPTION,
+        nargs="?",
+        type=float,
+        const=1.0,
+        default=0.0,
+        metavar="SHARE",
+        help="run the tests that have a full size: at it, or so far towards it (0.5 is half-way)",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,4 +40,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def size(pytestconfig: pytest.Config) -> Size:
     """How large the test is: ``size(16, full=64)``."""
-    return Size(full=bool(pytestconfig.getoption(OPTION)))
+    return Size(share=pytestconfig.getoption(OPTION))

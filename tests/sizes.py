@@ -1,4 +1,4 @@
-"""How large a test is: what fits the minutes of CI, or what the promise says."""
+"""How large a test is: what fits the minutes of CI, what the promise says, or between the two."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ class Size:
     """Chooses between two sizes of a test, as ``--soak`` says.
 
     Attributes:
-        full: Whether the tests run at their full size.
+        share: How far it is from the one, 0, to the other, 1.
     """
 
-    full: bool
+    share: float
+
+    @property
+    def full(self) -> bool:
+        """Whether the tests run at their full size."""
+        return self.share >= 1
 
     def __call__(self, ci: int, *, full: int) -> int:
-        """Return *full* under ``--soak``, else *ci*."""
-        return full if self.full else ci
+        """Return *ci*, *full* or, by equal factors for equal shares, a size between."""
+        return round(ci * (full / ci) ** self.share)

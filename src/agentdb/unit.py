@@ -67,8 +67,14 @@ class Unit:
         return literal(moment or utc_now(), UTCDateTime())
 
     async def read_clock(self, given: datetime | None = None) -> datetime:
-        """Return the current instant, by the clock that `now` reads."""
-        return (await self.session.execute(select(self.now(given)))).scalar_one()
+        """Return the current instant, by the clock that `now` reads.
+
+        Only PostgreSQL's clock costs a round trip.
+        """
+        moment = self.frozen(given)
+        if moment is None and self.is_postgresql:
+            return (await self.session.execute(select(self.now()))).scalar_one()
+        return UTCDateTime().check(moment or utc_now())
 
     def frozen(self, given: datetime | None = None) -> datetime | None:
         """Return the instant that replaces the database's clock; None where nothing does."""

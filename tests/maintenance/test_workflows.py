@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from agentdb import Database
 from agentdb.errors import InvalidTransitionError, InvalidValueError
@@ -221,7 +222,12 @@ async def test_a_sweep_follows_its_index(
     at = utc_now() - WEEK
     agentdb_make.workflow_run_step(deleted_at=at)
     agentdb_make.workflow_run(started_at=at)
-    agentdb_make.workflow_run(deleted_at=at)
+    run = agentdb_make.workflow_run(deleted_at=at)
+    for _ in range(200):  # of so few rows as above, any index would do
+        agentdb_make.workflow_run_step(workflow_run_id=run.id)
+    async with agentdb_database.begin_system(reason="test") as uow:
+        if uow.is_postgresql:
+            await uow.execute(text("ANALYZE"))
     for after in (None, (at, "a")):
         async with agentdb_database.begin_system(reason="test") as uow:
             change = await plans_of(uow, sweep.change(uow, after, 10))
