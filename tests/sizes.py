@@ -25,4 +25,5 @@ class Size:
 
     def __call__(self, ci: int, *, full: int) -> int:
         """Return *ci*, *full* or, by equal factors for equal shares, a size between."""
-        return round(ci * (full / ci) ** self.share)
+        factor: float = (full / ci) ** self.share
+        return round(ci * factor)

@@ -31,6 +31,18 @@ async def gated(database: Database, item: QueueItem) -> None:
     await trace(database, item)
 
 
+async def holding(database: Database, item: QueueItem) -> None:
+    """Leave the trace of the run; the first attempt waits for the gate, the run in its hands."""
+    gate = Path(os.environ[GATE])
+    async with database.begin(tenant=item.tenant_id) as uow:
+        await uow.conversation_run_queue_items.hold(item.id, item.attempt)
+        (gate / f"{item.id}-{item.attempt}").touch()
+        while item.attempt == 1 and not (gate / GO).exists():  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0.01)
+        said = [NewMessage(role="assistant", content=str(item.id))]
+        await uow.agent_messages.append(item.conversation_id, said)
+
+
 async def hurried(database: Database, item: QueueItem) -> None:
     """Take a moment, and leave the trace of the run."""
     await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 -- work

@@ -121,6 +121,28 @@ async def test_a_stopped_worker_that_comes_back_is_fenced_off(
     assert said == [str(key)]
 
 
+@pytest.mark.agentdb_commits
+@pytest.mark.agentdb_only("postgres")
+async def test_a_worker_that_stops_with_a_run_in_its_hands_lets_it_go(
+    agentdb_url: str, agentdb_database: Database, agentdb_tenant: TenantAccount, tmp_path: Path
+) -> None:
+    """The server ends its unit when the lease is over, so that another can take the run over."""
+    (key,) = await fill(agentdb_database, agentdb_tenant.id)
+    with started(agentdb_url, tmp_path, "holding", *LEASE) as late:
+        await begun(tmp_path, key)
+        late.send(signal.SIGSTOP)
+        (tmp_path / GO).touch()
+        with started(agentdb_url, tmp_path, "holding", *LEASE) as other:
+            await completed(agentdb_database, key)
+            late.send(signal.SIGCONT)
+            for worker in (late, other):
+                await drained(worker)
+
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        said = [message.text for message in await uow.agent_messages.transcript("chat")]
+    assert said == [str(key)]
+
+
 async def completed(database: Database, key: int) -> None:
     """Wait until a run is completed."""
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import logging
+import math
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -90,8 +91,18 @@ def work(job: Job, agreed: Terms, tell: Tell) -> bool:
     return asyncio.run(_work(job, agreed, tell))
 
 
+def settings_for(slots: int, agreed: Terms) -> Settings:
+    """Return the settings of a worker's database.
+
+    A process that stands still in the middle of a unit keeps the row of its run locked, which so
+    nobody takes over: the server ends that unit when the lease is over.
+    """
+    idle = min(agreed.lease.total_seconds(), Settings().idle_timeout or math.inf)
+    return Settings(pool_size=slots + SPARE, notify=True, idle_timeout=idle)
+
+
 async def _work(job: Job, agreed: Terms, tell: Tell) -> bool:
-    settings = Settings(pool_size=job.slots + SPARE, notify=True)
+    settings = settings_for(job.slots, agreed)
     async with Database(job.url, schema=job.schema, settings=settings) as database:
         await database.require_current()
         worker = Worker(database, job.handler, slots=job.slots, terms=agreed, drain=job.drain)
