@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from agentdb.ledger.values import LedgerEventKind, QueueItemStatus
@@ -27,6 +27,7 @@ from agentdb.testing.snapshots import Snapshot, snapshot
 __all__ = ["Rows", "Snapshot", "attribute_of", "snapshot", "store", "table_of"]
 
 INSTANT: datetime = EPOCH
+DISTANT = datetime(2999, 1, 1, tzinfo=UTC)
 DAY: date = EPOCH.date()
 MODELS = models_by_table()
 """The model of each table, parents first."""
@@ -37,13 +38,16 @@ unowned_rows_of = unowned_rows
 
 
 def rows_of(label: str) -> Rows:
-    """Return a row of every table, as verbs find them: a frame cites a file, a lease is over."""
+    """Return a row of every table, as verbs find them: a lease is over, a token is not."""
     rows = sample_rows(label)
     rows["agent_messages"].content = {"text": label}
     frame = rows["conversation_ledger_events"]
     frame.kind = LedgerEventKind.MESSAGE_CITATION
     cited = {"type": "container_file_citation", "container_id": label, "file_id": label}
     frame.payload_json = {**frame.payload_json, "citation": cited}
+    rows["user_mfa_methods"].verified_at = INSTANT
+    token = rows["service_account_tokens"]
+    token.scopes, token.scope_key, token.expires_at = [label], label, DISTANT
     run = rows["conversation_run_queue_items"]
     run.status, run.attempt_count, run.started_at = QueueItemStatus.RUNNING, 1, INSTANT
     return rows

@@ -1,12 +1,21 @@
 """The canonical forms of e-mail addresses, names and slugs."""
 
+import hashlib
 from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb.canonical import MAX_EMAIL, MAX_SLUG, canonical_email, canonical_name, check_slug
+from agentdb.canonical import (
+    MAX_EMAIL,
+    MAX_FINGERPRINT,
+    MAX_SLUG,
+    canonical_email,
+    canonical_fingerprint,
+    canonical_name,
+    check_slug,
+)
 from agentdb.errors import InvalidValueError, ValueTooLongError
 
 # Letters whose upper case is one letter, and back: beyond those, case has no inverse.
@@ -108,3 +117,14 @@ def test_a_slug_has_up_to_64_characters() -> None:
     with pytest.raises(ValueTooLongError) as caught:
         check_slug("a" * (MAX_SLUG + 1))
     assert caught.value.limit == MAX_SLUG
+
+
+@given(fingerprint=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_a_short_fingerprint_stays_and_a_long_one_becomes_a_digest(fingerprint: str) -> None:
+    """Both fit their columns; a digest is that of the whole, and stays as it is."""
+    assert canonical_fingerprint(fingerprint[:MAX_FINGERPRINT]) == fingerprint[:MAX_FINGERPRINT]
+    long = fingerprint + "x" * (MAX_FINGERPRINT + 1)
+    digest = canonical_fingerprint(long)
+
+    assert digest == f"sha256:{hashlib.sha256(long.encode()).hexdigest()}"
+    assert canonical_fingerprint(digest) == digest

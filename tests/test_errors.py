@@ -54,6 +54,18 @@ def test_the_tree_of_errors_is_as_drawn() -> None:
 
 
 @every_class
+def test_an_error_shows_its_sentence_alone(name: str) -> None:
+    """Neither what it knows besides nor what caused it."""
+    error = made(name)
+    error.__cause__ = ValueError("sk-canary")
+    error.__context__ = error.__cause__
+    sentence = "users.email: a sentence" if hasattr(error, "column") else "a sentence"
+
+    assert str(error) == sentence
+    assert repr(error) == f"{name}({sentence!r})"
+
+
+@every_class
 def test_an_error_passes_sqlalchemy_unwrapped(name: str) -> None:
     """Raised in a type or an event, it arrives as it is, without the statement and the values."""
     assert issubclass(CLASSES[name], DontWrapMixin)

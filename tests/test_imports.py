@@ -93,6 +93,12 @@ def test_models_load_without_schemas_migrations_and_commands() -> None:
     assert set() == unused & loaded_by("agentdb.models")
 
 
+@pytest.mark.parametrize("module", ["agentdb.database", "agentdb.crypto", "agentdb.cli"])
+def test_cryptography_is_loaded_by_key_rings_alone(module: str) -> None:
+    """It is an extra: nobody else needs it."""
+    assert "cryptography" not in loaded_by(module)
+
+
 def test_the_bare_package_loads_without_sqlalchemy() -> None:
     """Its names load on first use, so importing one part does not import the whole."""
     assert "sqlalchemy" not in loaded_by("agentdb")

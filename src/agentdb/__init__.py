@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentdb.conversations.rows import MessageRow, NewMessage
     from agentdb.database import Database, Health
+    from agentdb.digests import digests_equal, token_digest
     from agentdb.engines import configure
     from agentdb.errors import AgentDBError
     from agentdb.ledger.queue.rows import QueueItem
@@ -39,6 +40,8 @@ _HOMES = {
     "UnitOfWork": "agentdb.unit_of_work",
     "Worker": "agentdb.worker.pool",
     "configure": "agentdb.engines",
+    "digests_equal": "agentdb.digests",
+    "token_digest": "agentdb.digests",
 }
 
 __all__ = [
@@ -58,7 +61,9 @@ __all__ = [
     "Worker",
     "__version__",
     "configure",
+    "digests_equal",
     "metadata",
+    "token_digest",
 ]
 
 

@@ -1,14 +1,18 @@
-"""The one form in which e-mail addresses, names and slugs are stored, compared and searched."""
+"""The one form in which addresses, names, slugs and devices are stored, compared and searched."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from unicodedata import normalize
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
+from agentdb.types import Text
 
 MAX_EMAIL = 255
 MAX_SLUG = 64
+MAX_FINGERPRINT = 128
+MAX_USER_AGENT = 512
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -39,6 +43,18 @@ def canonical_name(value: str) -> str:
     return " ".join(value.split())
 
 
+def check_name(value: str) -> str:
+    """Return a name in its canonical form.
+
+    Raises:
+        InvalidValueError: Nothing of it is left.
+    """
+    name = canonical_name(value)
+    if not name:
+        raise InvalidValueError("a name has at least 1 character")
+    return name
+
+
 def check_slug(value: str) -> str:
     """Return *value* if it is a slug: lower-case letters, digits and single inner hyphens.
 
@@ -52,3 +68,20 @@ def check_slug(value: str) -> str:
         message = "a slug has lower-case letters and digits, joined by single hyphens"
         raise InvalidValueError(message)
     return value
+
+
+def canonical_fingerprint(value: str) -> str:
+    """Return the fingerprint of a device, one of more than 128 characters as ``sha256:`` and hex.
+
+    Raises:
+        InvalidValueError: It has a NUL or a lone surrogate in it.
+    """
+    checked = Text().check(value)
+    if len(checked) <= MAX_FINGERPRINT:
+        return checked
+    return f"sha256:{hashlib.sha256(checked.encode('utf-8')).hexdigest()}"
+
+
+def cut_user_agent(value: str) -> str:
+    """Return as much of a user agent as its column takes: clients send what they like."""
+    return value[:MAX_USER_AGENT]

@@ -17,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
+from agentdb.driver_logs import LOGGING_NAME, hide_values
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
 from agentdb.postgresql import follow_schema, prepare_postgresql
 from agentdb.search_path import (
@@ -34,6 +35,7 @@ from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
 _PID = "agentdb_pid"
+_QUIET: dict[str, Any] = {"hide_parameters": True, "logging_name": LOGGING_NAME}
 _configured: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
 
 
@@ -54,7 +56,7 @@ def make_async_engine(
     check_schema(target, schema)
     arguments = _pool_arguments(target, settings) | _schema_arguments(schema)
     try:
-        engine = create_async_engine(target, hide_parameters=True, **arguments)
+        engine = create_async_engine(target, **_QUIET, **arguments)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise _missing_driver(target) from None
     _prepare(engine.sync_engine, settings, schema, own=True)
@@ -72,11 +74,10 @@ def make_sync_engine(url: str | URL, settings: Settings, *, schema: str | None =
     settings = replace(settings, pooler="pgbouncer")
     arguments = {"connect_args": _connect_arguments(target, settings), "poolclass": NullPool}
     try:
-        engine = create_engine(
-            target, hide_parameters=True, **arguments, **_schema_arguments(schema)
-        )
+        engine = create_engine(target, **_QUIET, **arguments, **_schema_arguments(schema))
     except (ModuleNotFoundError, NoSuchModuleError):
         raise _missing_driver(target) from None
+    hide_values()
     translate_errors(engine)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
@@ -143,6 +144,7 @@ def require_configured(session: Session) -> None:
 
 
 def _prepare(engine: Engine, settings: Settings, schema: str | None, *, own: bool) -> None:
+    hide_values()
     translate_errors(engine)
     _guard_forks(engine)
     _guard_commits(engine)

@@ -33,6 +33,7 @@ AgentDBError
 ├── SchemaVersionError             the database is not at the revision that this release needs
 ├── CorruptDatabaseError           the file is damaged or no database
 ├── CorruptObjectError             a stored object is not the one that was recorded
+├── DecryptionError                a stored ciphertext is not opened by the keys at hand
 └── ConfigurationError             the URL, the driver or the engine is not usable as it is
 
 No message carries a parameter value, a secret or a URL with a password in it. The exception of the
@@ -245,6 +246,20 @@ class CorruptDatabaseError(AgentDBError):
 
 class CorruptObjectError(AgentDBError):
     """An object in its store is not the one that was recorded: its SHA-256 differs."""
+
+
+class DecryptionError(AgentDBError):
+    """A stored value is not opened by the keys at hand.
+
+    Attributes:
+        reason: ``unknown_key``: its key is not in the ring. ``damaged``: it was changed, was moved
+            from another place, or the key of that id is another. ``foreign``: agentdb did not
+            encrypt it.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ConfigurationError(AgentDBError):

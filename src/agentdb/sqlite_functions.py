@@ -10,6 +10,9 @@ from unicodedata import normalize
 MATCHES = "agentdb_matches"
 """SQL name of `matches`."""
 
+FOLDED = "agentdb_folded"
+"""SQL name of `folded`."""
+
 SEARCHED_CHARACTERS = 100_000
 """How far into a text words are looked for; the index of PostgreSQL reaches as far."""
 
@@ -19,11 +22,12 @@ _WORD = re.compile(r"[^\W_]+")
 def register_functions(connection: Any) -> None:
     """Make the functions known to a connection of the driver."""
     connection.create_function(MATCHES, 2, matches, deterministic=True)
+    connection.create_function(FOLDED, 1, folded, deterministic=True)
 
 
 def words_of(text: str) -> frozenset[str]:
     """Return the words of a text, without their case: runs of letters and digits."""
-    return frozenset(_WORD.findall(_fold(text)))
+    return frozenset(_WORD.findall(folded(text)))
 
 
 def matches(text: object, query: str) -> bool:
@@ -33,8 +37,8 @@ def matches(text: object, query: str) -> bool:
     """
     if not isinstance(text, str):
         return False
-    folded = _fold(text[:SEARCHED_CHARACTERS])
-    return all(beginning.search(folded) for beginning in _beginnings(query))
+    searched = folded(text[:SEARCHED_CHARACTERS])
+    return all(beginning.search(searched) for beginning in _beginnings(query))
 
 
 @lru_cache(maxsize=64)
@@ -42,6 +46,7 @@ def _beginnings(query: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(rf"(?<![^\W_]){re.escape(word)}") for word in words_of(query))
 
 
-def _fold(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a text without its case, beyond ASCII too; SQLite's own functions fold ASCII alone."""
     # Folding may leave a letter and an accent that compose.
     return normalize("NFC", normalize("NFC", text).casefold())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,6 +66,15 @@ class Unit:
             return func.clock_timestamp(type_=UTCDateTime())
         return literal(moment or utc_now(), UTCDateTime())
 
+    def steady_now(self, given: datetime | None = None) -> ColumnElement[datetime]:
+        """Return `now` as an expression without a value in it, the same on every page of a walk.
+
+        A cursor is bound to the conditions of its query.
+        """
+        if self.is_postgresql or self.frozen(given) is not None:
+            return self.now(given)
+        return func.strftime("%Y-%m-%d %H:%M:%f000", "now", type_=UTCDateTime())
+
     async def read_clock(self, given: datetime | None = None) -> datetime:
         """Return the current instant, by the clock that `now` reads.
 
@@ -88,7 +97,9 @@ class Unit:
         return max([self.frozen(given) or utc_now(), *after])
 
     async def execute(
-        self, statement: Executable, parameters: dict[str, Any] | None = None
+        self,
+        statement: Executable,
+        parameters: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
     ) -> Result[Any]:
         """Run a statement that names its tenant itself, past the filter."""
         with orm_errors():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentdb import Database, UnitOfWork
+from agentdb.auth.counters import Totals
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.errors import InvalidValueError, NotFoundError, ValueOutOfRangeError
 from agentdb.models import TenantAccount, User
-from agentdb.testing import Factory, run_concurrently
+from agentdb.testing import Factory, Queries, run_concurrently
+from tests.plans import plans_of
 
 DAY = date(2026, 3, 2)
 MONTH = UsageCounterGranularity.MONTH
@@ -86,6 +88,83 @@ async def test_a_stranger_has_no_counter(
             await agentdb_uow.usage_counters.increment(user, DAY, requests=1)
 
     assert await agentdb_uow.usage_counters.count() == 0
+
+
+async def test_totals_are_of_the_periods_that_start_in_the_window(
+    agentdb_uow: UnitOfWork, agentdb_make: Factory
+) -> None:
+    """The first day is in it, the last is not; days, months, all users and nobody count."""
+    user, other = (agentdb_make.tenant_user_membership().user_id for _ in range(2))
+    increment, totals = agentdb_uow.usage_counters.increment, agentdb_uow.usage_counters.totals
+    first = date(2026, 3, 1)
+    await increment(user, first, granularity=MONTH, input_tokens=1, storage_bytes=100)
+    await increment(None, first, output_tokens=10)
+    await increment(other, date(2026, 3, 31), requests=1000, storage_bytes=5)
+    await increment(user, date(2026, 4, 1), input_tokens=7)
+
+    assert await totals(first, date(2026, 4, 1)) == (1, 10, 1000, 105)
+    assert await totals(first, date(2026, 4, 1), user_id=user) == Totals(1, 0, 0, 100)
+    assert await totals(date(2026, 3, 2), date(2026, 4, 2)) == (7, 0, 1000, 5)
+    assert await totals(first, first) == (0, 0, 0, 0)
+
+
+async def test_a_system_unit_adds_up_one_tenant_or_all(
+    agentdb_database: Database, agentdb_make: Factory
+) -> None:
+    """What others consumed is not a tenant's."""
+    tenants = [agentdb_make.tenant_account().id for _ in range(2)]
+    window = (DAY, date(2026, 3, 3))
+    async with agentdb_database.begin_system(reason="test") as uow:
+        for tenant in tenants:
+            await uow.usage_counters.increment(None, DAY, requests=2, tenant_id=tenant)
+        assert (await uow.usage_counters.totals(*window)).requests == 4
+        assert (await uow.usage_counters.totals(*window, tenant_id=tenants[0])).requests == 2
+    async with agentdb_database.read(tenant=tenants[1]) as uow:
+        assert (await uow.usage_counters.totals(*window)).requests == 2
+
+
+async def test_totals_have_no_instants_for_ends(agentdb_uow: UnitOfWork) -> None:
+    """A day is no instant: which one would depend on a time zone."""
+    instant: Any = datetime(2026, 3, 2, tzinfo=UTC)
+    with pytest.raises(InvalidValueError):
+        await agentdb_uow.usage_counters.totals(instant, DAY)
+
+
+async def test_counters_are_found_by_each_filter(
+    agentdb_uow: UnitOfWork, agentdb_make: Factory
+) -> None:
+    """Newest period first, and in pages each once, though several are of one period."""
+    users = [None, *(agentdb_make.tenant_user_membership().user_id for _ in range(3))]
+    for owner in users:
+        await agentdb_uow.usage_counters.increment(owner, date(2026, 3, 1), granularity=MONTH)
+        await agentdb_uow.usage_counters.increment(owner, date(2026, 3, 1))
+    later = await agentdb_uow.usage_counters.increment(users[1], DAY)
+    search = agentdb_uow.usage_counters.search
+    first = await search(limit=5)
+    rest = await search(limit=5, after=first.next_cursor)
+    found = [*first, *rest]
+
+    assert found[0] is later
+    assert found[1:] == sorted(found[1:], key=lambda row: row.id, reverse=True)
+    assert len({row.id for row in found}) == 9
+    assert rest.next_cursor is None
+    assert {row.user_id for row in await search(granularity=MONTH)} == set(users)
+    assert [row.granularity for row in await search(granularity=MONTH)] == [MONTH] * 4
+    assert {row.user_id for row in await search(user_id=users[1])} == {users[1]}
+
+
+async def test_totals_and_pages_are_read_by_an_index(
+    agentdb_uow: UnitOfWork, agentdb_queries: Queries, agentdb_make: Factory
+) -> None:
+    """In one statement, which reads no table in full."""
+    user = agentdb_make.tenant_user_membership().user_id
+    counters = agentdb_uow.usage_counters
+    with agentdb_queries(max=1):
+        await counters.totals(DAY, DAY)
+    reads = [counters.totals(DAY, DAY), counters.totals(DAY, DAY, user_id=user)]
+    for read in [*reads, counters.search(), counters.search(granularity=MONTH)]:
+        for plan in await plans_of(agentdb_uow, read):
+            plan.assert_scans_nothing()
 
 
 @pytest.mark.agentdb_commits

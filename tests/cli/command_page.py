@@ -10,6 +10,9 @@ import click
 from agentdb.cli import SECTIONS, main
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command.md"
+KEYS = "AGENTDB_ENCRYPTION_KEYS"
+"""The variable without an option: what stands on a command line can be seen by others."""
+
 MARK = "<!-- From here on written by python -m tests.cli.command_page -->\n"
 
 
@@ -33,8 +36,10 @@ def _variables() -> Iterator[str]:
                 if isinstance(option.envvar, str):
                     key = (option.envvar, option.opts[0])
                     users.setdefault(key, []).append(f"`{command.name}`")
+    users[KEYS, ""] = ["`rotate-keys`"]
     for (variable, flag), names in sorted(users.items()):
-        yield f"| `{variable}` | `{flag}` | {', '.join(names)} |"
+        shown = f"`{flag}`" if flag else "none"
+        yield f"| `{variable}` | {shown} | {', '.join(names)} |"
 
 
 def _commands() -> Iterator[str]:
@@ -45,7 +50,9 @@ def _commands() -> Iterator[str]:
 
 
 def _command(command: click.Command) -> Iterator[str]:
-    context = click.Context(command, click.Context(main, info_name="agentdb"), command.name)
+    # With the group's settings: a command keeps the first names of --help that it is asked for.
+    group = click.Context(main, info_name="agentdb", **main.context_settings)
+    context = click.Context(command, group, command.name)
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"\n### {command.name}\n\n```text\nagentdb {command.name} {usage}\n```\n"
     yield _prose(command.help or "")

@@ -23,6 +23,7 @@ PER_CALL = {
     "--mermaid",
     "--sql",
     "--sse",
+    "--table",
     "--to",
     "--yes",
 }

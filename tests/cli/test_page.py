@@ -11,8 +11,9 @@ import pytest
 
 from agentdb.cli import main
 from agentdb.cli.failures import ExitCode
+from agentdb.crypto import generate_key
 from tests.cli.command import DESTINATION, agentdb, document, frame, write_stream
-from tests.cli.command_page import MARK, PAGE, commands_of, options_of, render, written_part
+from tests.cli.command_page import KEYS, MARK, PAGE, commands_of, options_of, render, written_part
 
 TEXT = PAGE.read_text("utf-8")
 UPGRADE = PAGE.parents[1] / "how-to" / "upgrade.md"
@@ -30,7 +31,7 @@ def test_the_page_names_every_option_and_variable() -> None:
     options = {flag for c in main.commands.values() for o in options_of(c) for flag in o.opts}
     variables = {str(o.envvar) for c in main.commands.values() for o in options_of(c) if o.envvar}
 
-    assert variables == set(re.findall(r"AGENTDB_[A-Z_]+", TEXT))
+    assert variables | {KEYS} == set(re.findall(r"AGENTDB_[A-Z_]+", TEXT))
     assert set(re.findall(r"(?<=`)--[a-z-]+", TEXT)) <= options | {"--help", "--version"}
 
 
@@ -54,7 +55,9 @@ def test_the_page_lists_the_documents(agentdb_url: str) -> None:
     }
     for command, names in keys.items():
         code = 3 if command == "adopt" else 0
-        written = document(agentdb(*command.split(), "--json", url=agentdb_url), code)
+        given = {KEYS: generate_key("k")}
+        result = agentdb(*command.split(), "--json", url=agentdb_url, **given)
+        written = document(result, code)
         assert names == list(written), command
 
 

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agentdb import Database, NewMessage, UnitOfWork
 from agentdb.errors import InvalidTransitionError, ResyncRequiredError
@@ -22,6 +21,7 @@ from agentdb.objects import MemoryObjectStore
 from agentdb.operations import append_ledger, truncate_from
 from tests.ledger.conversations import begun
 from tests.ledger.frames import frame
+from tests.machines import run_machine
 
 T = TypeVar("T")
 STREAMS = ("s1", "s2", "s3")
@@ -261,16 +261,4 @@ class Ledger(RuleBasedStateMachine):
 @pytest.mark.agentdb_commits
 def test_the_ledger_behaves_as_its_model(agentdb_database: Database) -> None:
     """Appends, retries, truncations, purges, replays and resumes, in any order."""
-    with asyncio.Runner() as runner:
-
-        class Machine(Ledger):
-            database = agentdb_database
-
-        Machine.runner = runner
-        try:
-            run_state_machine_as_test(
-                Machine,
-                settings=settings(stateful_step_count=30),
-            )
-        finally:
-            runner.run(agentdb_database.dispose())
+    run_machine(Ledger, agentdb_database, steps=30)

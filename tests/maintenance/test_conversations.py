@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
-from sqlalchemy import update
 
-from agentdb import Database, NewMessage
+from agentdb import Database
 from agentdb.conversations.rows import NewRunEvent
-from agentdb.conversations.statements import conversations
-from agentdb.maintenance import Report, purge_run_events, purge_summaries, reconcile
-from agentdb.maintenance.conversations import ExpiredSummaries, MessageCounts, RunEvents
+from agentdb.maintenance import Report, purge_run_events, purge_summaries
+from agentdb.maintenance.conversations import ExpiredSummaries, RunEvents
 from agentdb.maintenance.runner import Sweep
 from agentdb.testing import Factory, run_concurrently
 from agentdb.types import utc_now
@@ -18,13 +15,6 @@ from tests.plans import plans_of
 
 DAY = timedelta(days=1)
 YEAR = 365 * DAY
-
-
-async def miscount(database: Database, conversation: UUID, count: int) -> None:
-    """Store a wrong number of messages, as an import might."""
-    async with database.begin_system(reason="test") as uow:
-        right = update(conversations).where(conversations.c.id == conversation)
-        await uow.execute(right.values(message_count=count))
 
 
 async def test_run_events_are_purged_by_age(
@@ -104,7 +94,6 @@ async def test_a_tenants_purge_leaves_the_others_alone(
         conversation = agentdb_make.conversation(tenant=tenant, messages=2)
         agentdb_make.agent_run_event(conversation=conversation, ingested_at=at)
         agentdb_make.conversation_summary(conversation=conversation, expires_at=at)
-        await miscount(agentdb_database, conversation.id, 0)
     own = agentdb_make.tenant.id
 
     for verb in (purge_run_events, purge_summaries):
@@ -113,52 +102,6 @@ async def test_a_tenants_purge_leaves_the_others_alone(
             dry == await verb(agentdb_database, tenant_id=own) == Report({"deleted": 1}, done=True)
         )
         assert (await verb(agentdb_database, dry_run=True)).counts == {"deleted": 1}
-    assert (await reconcile(agentdb_database, tenant_id=own, repair=True)).counts == {
-        "message_count": 1
-    }
-    assert (await reconcile(agentdb_database)).counts == {"message_count": 1}
-
-
-async def test_a_count_below_the_positions_is_reported_and_repaired_on_request(
-    agentdb_database: Database, agentdb_make: Factory
-) -> None:
-    """The count is above the highest position again, and the next append finds its place."""
-    wrong = agentdb_make.conversation(key="wrong", messages=3)
-    ahead = agentdb_make.conversation(messages=3)
-    agentdb_make.conversation()
-    await miscount(agentdb_database, wrong.id, 2)
-    await miscount(agentdb_database, ahead.id, 9)  # its last messages were purged
-    found = Report({"message_count": 1}, done=True)
-
-    assert await reconcile(agentdb_database) == found
-    assert await reconcile(agentdb_database, repair=True, dry_run=True) == found
-    assert await reconcile(agentdb_database, repair=True) == found
-    assert (await reconcile(agentdb_database, repair=True)).counts == {"message_count": 0}
-    async with agentdb_database.begin(tenant=agentdb_make.tenant.id) as uow:
-        (row,) = await uow.agent_messages.append("wrong", [NewMessage(role="user", content="x")])
-        counts = [
-            (await uow.agent_conversations.require(key)).message_count
-            for key in (wrong.id, ahead.id)
-        ]
-    assert row.position == 3
-    assert counts == [4, 9]
-
-
-async def test_conversations_are_looked_at_in_batches(
-    agentdb_database: Database, agentdb_make: Factory
-) -> None:
-    """A batch is so many conversations, right ones included; dry run and run agree."""
-    for number in range(5):
-        conversation = agentdb_make.conversation(messages=1)
-        if number in {0, 3, 4}:
-            await miscount(agentdb_database, conversation.id, 0)
-    dry = await reconcile(agentdb_database, batch=2, max_batches=2)
-    some = await reconcile(agentdb_database, repair=True, batch=2, max_batches=2)
-    rest = await reconcile(agentdb_database, repair=True, batch=2)
-
-    assert dry == some
-    assert (some.done, rest.done) == (False, True)
-    assert some.counts["message_count"] + rest.counts["message_count"] == 3
 
 
 @pytest.mark.agentdb_commits
@@ -170,7 +113,6 @@ async def test_sweeps_start_from_a_url_alone(agentdb_url: str, agentdb_make: Fac
 
     assert (await purge_run_events(agentdb_url)).counts == {"deleted": 1}
     assert (await purge_summaries(agentdb_url)).counts == {"deleted": 1}
-    assert (await reconcile(agentdb_url)).counts == {"message_count": 0}
 
 
 @pytest.mark.agentdb_commits
@@ -195,22 +137,6 @@ async def test_concurrent_purges_share_the_rows(
     assert deleted + rest.counts["deleted"] == 40
 
 
-@pytest.mark.agentdb_commits
-@pytest.mark.agentdb_only("postgres")
-async def test_a_locked_conversation_is_not_repaired_meanwhile(
-    agentdb_database: Database, agentdb_make: Factory
-) -> None:
-    """The repair waits for nobody; the next one finds what it left."""
-    conversation = agentdb_make.conversation(messages=1)
-    await miscount(agentdb_database, conversation.id, 0)
-    async with agentdb_database.begin(tenant=agentdb_make.tenant.id) as uow:
-        await uow.agent_conversations.require(conversation.id, lock=True)
-        skipped = await reconcile(agentdb_database, repair=True)
-
-    assert skipped.counts == {"message_count": 0}
-    assert (await reconcile(agentdb_database, repair=True)).counts == {"message_count": 1}
-
-
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [
@@ -232,15 +158,3 @@ async def test_a_purge_follows_its_index(
         for plan in plans:
             plan.assert_uses_index(index)
             plan.assert_scans_nothing()
-
-
-async def test_the_look_at_a_batch_of_conversations_follows_the_key(
-    agentdb_database: Database, agentdb_make: Factory
-) -> None:
-    """The highest position of each comes from an index; no batch reads the messages."""
-    conversation = agentdb_make.conversation(messages=3)
-    async with agentdb_database.begin_system(reason="test") as uow:
-        (plan,) = await plans_of(uow, MessageCounts(None).change(uow, conversation.id, 10))
-
-    plan.assert_uses_index("pk_agent_conversations")
-    plan.assert_scans_nothing()

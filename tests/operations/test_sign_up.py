@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,12 +12,15 @@ from agentdb.auth.values import TenantRole, UserStatus
 from agentdb.errors import (
     DuplicateError,
     InvalidValueError,
+    InviteUnavailableError,
     PermissionDeniedError,
     ReservationExpiredError,
 )
 from agentdb.operations import SignedUp, sign_up
 from agentdb.signup.models import TenantSignupInvite, TenantSignupInviteReservation
 from agentdb.testing import run_concurrently
+
+TWO_HOURS = timedelta(hours=2)
 
 
 async def reserved(uow: UnitOfWork, lasts: timedelta) -> UUID:
@@ -84,8 +88,10 @@ async def test_a_sign_up_may_activate_and_redeem(agentdb_database: Database) -> 
 
 
 @pytest.mark.agentdb_commits
-async def test_eight_sign_ups_with_one_address_make_one_tenant(agentdb_database: Database) -> None:
-    """One of eight succeeds; the others raise and leave nothing."""
+async def test_sixty_four_sign_ups_with_one_address_make_one_tenant(
+    agentdb_database: Database,
+) -> None:
+    """One of them succeeds; the others raise and leave nothing."""
 
     async def call(_: int) -> SignedUp:
         async with agentdb_database.begin_system(reason="test") as uow:
@@ -93,12 +99,72 @@ async def test_eight_sign_ups_with_one_address_make_one_tenant(agentdb_database:
                 uow, email="ada@example.com", password_hash="digest", tenant_name="Labs"
             )
 
-    results = await run_concurrently(8, call, database=agentdb_database)
+    results = await run_concurrently(64, call, database=agentdb_database)
 
     assert sum(isinstance(result, SignedUp) for result in results) == 1
-    assert sum(isinstance(result, DuplicateError) for result in results) == 7
+    assert sum(isinstance(result, DuplicateError) for result in results) == 63
     async with agentdb_database.begin_system(reason="test") as uow:
         assert {1} == set((await counts(uow)).values())
+
+
+async def test_a_sign_up_goes_by_the_clock_that_it_is_given(agentdb_database: Database) -> None:
+    """The password history and the redemption have its time; a reservation may be over by it."""
+    now = datetime.now(UTC) + timedelta(hours=1)
+    async with agentdb_database.begin_system(reason="test") as uow:
+        over, live = await reserved(uow, timedelta(minutes=59)), await reserved(uow, TWO_HOURS)
+        given: dict[str, Any] = {"email": "ada@example.com", "password_hash": "digest", "now": now}
+        with pytest.raises(ReservationExpiredError):
+            await sign_up(uow, tenant_name="Labs", reservation_id=over, **given)
+        made = await sign_up(uow, tenant_name="Labs", reservation_id=live, **given)
+        (entry,) = await uow.password_history.recent(made.user.id)
+        row = await uow.tenant_signup_invite_reservations.require(live)
+
+        assert entry.created_at == row.finalized_at == now
+
+
+@pytest.mark.agentdb_commits
+async def test_sixty_four_sign_ups_with_one_slug_make_sixty_four_tenants(
+    agentdb_database: Database,
+) -> None:
+    """One has the slug that all want; each of the others is given a free one."""
+
+    async def call(number: int) -> SignedUp:
+        async with agentdb_database.begin_system(reason="test") as uow:
+            return await sign_up(
+                uow,
+                email=f"{number}@example.com",
+                password_hash="digest",
+                tenant_name="Labs",
+                slug_hint="labs",
+            )
+
+    outcomes = await run_concurrently(64, call, database=agentdb_database)
+
+    assert not outcomes.errors
+    slugs = {made.tenant.slug for made in outcomes.results}
+    assert len(slugs) == 64
+    assert "labs" in slugs
+
+
+async def test_an_invite_for_another_address_leaves_nothing(agentdb_database: Database) -> None:
+    """Who holds the reservation of somebody else's invite signs up with neither."""
+    async with agentdb_database.begin_system(reason="test") as uow:
+        invite = await uow.tenant_signup_invites.issue(
+            "digest", "gest", invited_email="ada@example.com"
+        )
+        held = await uow.tenant_signup_invite_reservations.reserve(invite.id, "ada@example.com")
+        before = await counts(uow)
+        with pytest.raises(InviteUnavailableError):
+            await sign_up(
+                uow,
+                email="eve@example.com",
+                password_hash="digest",
+                tenant_name="Labs",
+                reservation_id=held.id,
+            )
+
+        assert before == await counts(uow)
+        assert (await uow.tenant_signup_invites.require(invite.id)).redeemed_count == 0
 
 
 async def test_an_expired_reservation_leaves_nothing(agentdb_database: Database) -> None:

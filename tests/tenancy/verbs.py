@@ -10,12 +10,15 @@ from typing import Any, NoReturn, get_type_hints
 
 from sqlalchemy import and_
 
+from agentdb.auth.credentials import NewToken
+from agentdb.billing.rows import NewPlan
 from agentdb.conversations.rows import NewMessage, NewRunEvent
 from agentdb.ledger.rows import LedgerPage
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.unit_of_work import UnitOfWork
 from tests.rows import (
+    DISTANT,
     INSTANT,
     MODELS,
     Rows,
@@ -85,6 +88,8 @@ ARGUMENTS: dict[str, Make] = {
     "cites_container_file.file_id": lambda _, rows: _cited(rows)["file_id"],
     "run_id": _of("workflow_runs", "id"),
     "step_id": _of("workflow_run_steps", "id"),
+    "bucket_id": _of("storage_buckets", "id"),
+    "object_id": _of("storage_objects", "id"),
     "start.user_id": _of("users", "id"),
     "conversation": _of("agent_conversations", "id"),
     "finish.status": _always("succeeded"),
@@ -92,19 +97,69 @@ ARGUMENTS: dict[str, Make] = {
     "payload": _always({"new": True}),
     "error": _always({"code": "new"}),
     "query": lambda _, rows: rows["agent_messages"].content["text"],
+    "plans": lambda _, rows: [NewPlan(code=rows["billing_plans"].code, name="n", price_cents=1)],
     "conversation_ids": lambda _, rows: [rows["agent_conversations"].id],
     "n": _always(1),
     "totals.start": _always(INSTANT),
     "totals.end": _always(INSTANT + timedelta(days=1)),
     "set_title.display_name": _always("new"),
+    "touch.last_active_at": _always(INSTANT + timedelta(days=1)),
+    "handlers": _always(["new"]),
+    "container_id": _of("containers", "id"),
+    "vector_store_id": _of("vector_stores", "id"),
+    "claim_for_sync.min_age": _always(timedelta(0)),
+    "create.openai_id": _always("new"),
+    "attach_remote.openai_id": _always("new"),
     "record.action": _always("new"),
+    "event_ids": lambda _, rows: [rows["activity_events"].id],
+    "renew_verification.expires_at": _always(DISTANT),
+    "advance.created_at": _always(INSTANT),
+    "mark_all.status": _always("dismissed"),
+    "recipients.severity": _always("all"),
+    "token_hash": _always("new"),
+    "by_token_hash.token_hash": _of("tenant_signup_invites", "token_hash"),
+    "encrypted": _always(b"new"),
+    "cap": _always(1),
     "invite": lambda _table, rows: rows["tenant_signup_invites"],
     "at": _always(INSTANT),
+    "scopes": lambda _, rows: [rows["service_account_tokens"].scope_key],
+    "issue.token": _always(
+        NewToken(refresh_token_hash="new", refresh_jti="new", signing_kid="new", expires_at=INSTANT)
+    ),
+    "patch_flags.flags": _always({"new": True}),
+    "revoke.reason": _always("new"),
+    "revoke_all.reason": _always("new"),
+    "credential": _always({"id": "new"}),
+    "step_started_at": _always(INSTANT),
+    "code_hashes": lambda _, rows: [rows["user_recovery_codes"].code_hash],
+    "window": _always(timedelta(days=36_500)),
+    "decide.status": _always("approved"),
+    "decide.decided_by": _of("users", "id"),
+    "release.reason": _always("new"),
+    "trim.keep": _always(0),
+    "pepper_version": _of("password_history", "password_pepper_version"),
+    "role": _of("tenant_user_memberships", "role"),
 }
 """Arguments by the name of the parameter, or by ``verb.parameter``; a parameter that is named as a
 column of the table takes the value of the tenant's row."""
 
-WIDE = {"agent_run_usage.totals", "tenant_subscriptions.current"}
+WIDE = {
+    "activity_events.search",
+    "activity_last_seen.count_unread",
+    "status_subscriptions.recipients",
+    "status_subscriptions.search",
+    "agent_containers.bindings",
+    "agent_run_usage.totals",
+    "agent_vector_stores.bindings",
+    "plan_features.limit",
+    "storage_buckets.default",
+    "subscription_invoices.for_tenant",
+    "subscription_usage.decide",
+    "tenant_settings.get_or_default",
+    "tenant_subscriptions.current",
+    "tenant_subscriptions.edit",
+    "tenant_user_memberships.members",
+}
 """Verbs that no argument leads to a row: they are about all that the unit sees."""
 
 LEFT = {
@@ -160,9 +215,9 @@ class Call:
 
 def verbs_of(repository: Repository[Any, Any]) -> dict[str, Callable[..., Any]]:
     """Return the public verbs of a repository, inherited ones included."""
-    public = [n for n in dir(type(repository)) if n[0] != "_" and n != "model"]
+    public = [n for n in dir(type(repository)) if n[0] != "_"]
     verbs = {name: getattr(repository, name) for name in public}
-    return {name: verb for name, verb in verbs.items() if callable(verb)}
+    return {n: verb for n, verb in verbs.items() if callable(verb) and not isinstance(verb, type)}
 
 
 def calls(repository: Repository[Any, Any], rows: Rows) -> Iterator[Call]:

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agentdb import Database, UnitOfWork
 from agentdb.errors import AgentDBError, InvalidTransitionError, NotFoundError
 from agentdb.operations import cancel_run, restore_run, sign_up, soft_delete_run
+from tests.machines import run_machine
 
 ENDS = ("succeeded", "failed", "cancelled")
 
@@ -174,15 +174,4 @@ class Workflow(RuleBasedStateMachine):
 @pytest.mark.agentdb_commits
 def test_a_run_behaves_as_its_model(agentdb_database: Database) -> None:
     """Steps, ends, cancellations, deletions and restorations, in any order."""
-    with asyncio.Runner() as runner:
-
-        class Machine(Workflow):
-            database = agentdb_database
-
-        Machine.runner = runner
-        try:
-            run_state_machine_as_test(
-                Machine, settings=settings(stateful_step_count=20, max_examples=25)
-            )
-        finally:
-            runner.run(agentdb_database.dispose())
+    run_machine(Workflow, agentdb_database, steps=20, examples=25)

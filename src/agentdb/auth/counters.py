@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, literal
@@ -17,6 +17,30 @@ from agentdb.tenancy.predicates import table_of
 from agentdb.types import BigInteger
 
 _TABLE = UsageCounter.__tablename__
+
+SUMS = ("input_tokens", "output_tokens", "requests", "storage_bytes")
+"""The columns that add up."""
+
+
+class Totals(NamedTuple):
+    """What was consumed, added up over counters.
+
+    Attributes:
+        input_tokens: Tokens that models read.
+        output_tokens: Tokens that models wrote.
+        requests: Requests to models.
+        storage_bytes: What the changes of the stored bytes come to.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    storage_bytes: int
+
+
+def summed(columns: Any) -> list[ColumnElement[int]]:
+    """Return the columns of `Totals` over all rows of a query; 0 over none."""
+    return [func.coalesce(func.sum(getattr(columns, name)), 0) for name in SUMS]
 
 
 def check_period(start: date, granularity: str) -> None:

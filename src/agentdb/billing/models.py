@@ -46,7 +46,12 @@ class BillingPlan(UuidKey, Timestamps, Base):
     is_active: Mapped[Bool] = mapped_column(default=True)
 
     features: Mapped[list["PlanFeature"]] = relationship(
-        back_populates="plan", lazy="raise", passive_deletes="all", init=False, repr=False
+        back_populates="plan",
+        order_by="PlanFeature.feature_key",
+        lazy="raise",
+        passive_deletes="all",
+        init=False,
+        repr=False,
     )
 
 

@@ -60,6 +60,23 @@ class FeatureKey(StrEnum):
     VECTOR_STORES_PER_TENANT = "vector.stores_per_tenant"
 
 
+class LimitOutcome(StrEnum):
+    """What a limit says to a use."""
+
+    ALLOW = "allow"
+    SOFT_LIMIT = "soft_limit"
+    HARD_LIMIT = "hard_limit"
+
+
+class PlanTiming(StrEnum):
+    """When a change of the plan takes effect."""
+
+    AUTO = "auto"
+    """At once for a dearer plan of the same interval, else at the end of the period."""
+    IMMEDIATE = "immediate"
+    PERIOD_END = "period_end"
+
+
 class SubscriptionMetadataKey(StrEnum):
     """Reserved keys of a subscription's metadata, absent when they have no value."""
 
@@ -77,3 +94,11 @@ ENDED_SUBSCRIPTION_STATUSES = frozenset(
     {TenantSubscriptionStatus.CANCELED, TenantSubscriptionStatus.INCOMPLETE_EXPIRED}
 )
 """The states of a subscription that has ended; any other, known or not, is current."""
+
+SETTLED_INVOICE_STATUSES = frozenset(
+    {InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}
+)
+"""The states of an invoice that never opens again."""
+
+UNSETTLED_INVOICE_STATUSES = frozenset({InvoiceStatus.DRAFT, InvoiceStatus.OPEN})
+"""The states that an invoice has before it is settled."""

@@ -13,6 +13,7 @@ from agentdb.cli import (
     completion,
     doctor,
     downgrades,
+    encryption,
     migrations,
     streams,
     tables,
@@ -36,7 +37,7 @@ SECTIONS = (
         ),
     ),
     ("Look at it", verdicts.COMMANDS),
-    ("Streams and runs", (*streams.COMMANDS, worker.worker)),
+    ("Streams, runs, secrets", (*streams.COMMANDS, worker.worker, encryption.rotate_keys)),
     ("This release", (*tables.COMMANDS, doctor.doctor, completion.completion)),
 )
 

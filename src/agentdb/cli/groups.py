@@ -71,7 +71,10 @@ class Commands(click.Group):
         formatter.write_text(self.epilog or "")
 
     def _options(self, ctx: click.Context) -> list[tuple[str, str]]:
-        records = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
+        # Who reads this has found --help; its line is what keeps the rest on one screen.
+        found = self.get_help_option(ctx)
+        shown = (parameter for parameter in self.get_params(ctx) if parameter is not found)
+        records = (parameter.get_help_record(ctx) for parameter in shown)
         return [record for record in records if record is not None]
 
 

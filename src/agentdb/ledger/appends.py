@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -22,6 +22,24 @@ from agentdb.ledger.spills import require_bucket, spills_of, store_objects
 from agentdb.ledger.statements import append_frames, newest_stamps, recorded_frames
 from agentdb.objects import ObjectStore
 from agentdb.unit import Unit
+
+
+class AppendOptions(TypedDict, total=False):
+    """The optional arguments of an append.
+
+    Attributes:
+        store: Takes frames above the limit. The bucket of the tenant with its name stands for it,
+            made if there is none.
+        inline_limit: Bytes of compact JSON that a row holds.
+        tenant_id: The tenant, in a system unit.
+        now: The clock of the append.
+    """
+
+    store: ObjectStore | None
+    inline_limit: int
+    tenant_id: UUID | None
+    now: datetime | None
+
 
 Frames = dict[tuple[str, int], int]
 """Row ids by stream and event id."""
@@ -62,14 +80,16 @@ async def append_spilling(
     spills = [spill for spill in spills_of(conversation, batch) if spill.frame not in recorded]
     for spill in spills:
         await store.put(spill.key, spill.content)
-    bucket = await require_bucket(unit, store, tenant) if spills else None
+    if spills:  # Made, if need be, before the conversation is locked: its tenant is locked first.
+        await require_bucket(unit, store, tenant)
     await lock_by_ref(unit, conversation, tenant)
     # What was recorded a moment ago and is purged by now still counts as recorded.
     recorded |= await _recorded(unit, sent)
     rows = {frame: row for row in batch.rows if (frame := _frame(row)) not in recorded}
     spills = [spill for spill in spills if spill.frame in rows]
     async with unit.savepoint():
-        if bucket is not None:
+        if spills:
+            bucket = await require_bucket(unit, store, tenant, hold=True)
             keys = await store_objects(unit, (tenant, conversation, bucket), spills, now)
             for spill in spills:
                 rows[spill.frame]["payload_object_id"] = keys[spill.key]

@@ -12,11 +12,8 @@ from sqlalchemy import Update, update
 
 from agentdb.conversations.statements import Query
 from agentdb.storage.models import StorageObject
-from agentdb.storage.values import StorageObjectStatus
-from agentdb.tenancy.predicates import table_of
+from agentdb.storage.statements import deletion, objects
 from agentdb.unit import Unit
-
-_OBJECTS: Any = table_of(StorageObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,9 @@ async def leave_objects(
     unit: Unit, ids: Query | Collection[UUID], at: datetime
 ) -> tuple[LeftObject, ...]:
     """Soft-delete the live ones of the objects with *ids*, and return them by key."""
-    deleted = {"status": StorageObjectStatus.DELETED, "deleted_at": at, "updated_at": at}
-    live = (_OBJECTS.c.id.in_(ids), _OBJECTS.c.deleted_at.is_(None))
-    changed: Any = update(_OBJECTS).where(*live).values(**deleted)
-    named = (_OBJECTS.c[name] for name in ("id", "bucket_id", "object_key"))
+    live = (objects.c.id.in_(ids), objects.c.deleted_at.is_(None))
+    changed: Any = update(objects).where(*live).values(**deletion(at))
+    named = (objects.c[name] for name in ("id", "bucket_id", "object_key"))
     statement: Update = changed.returning(*named)
     found = await unit.execute(statement)
     left = [LeftObject(**row) for row in found.mappings()]

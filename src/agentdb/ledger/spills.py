@@ -11,23 +11,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agentdb.ledger.frames import Batch
 from agentdb.objects import ObjectStore
-from agentdb.storage.models import StorageBucket, StorageObject
+from agentdb.storage.models import StorageObject
 from agentdb.storage.repository import StorageBucketRepository
+from agentdb.storage.statements import buckets, keys_of, objects
 from agentdb.storage.values import StorageObjectStatus
-from agentdb.tenancy.predicates import table_of
-from agentdb.tenants.repository import TenantAccountRepository
 from agentdb.types import uuid_pk
 from agentdb.unit import Unit
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
 """Of gzip (https://www.rfc-editor.org/rfc/rfc1952): no name, no time, best compression, no system;
 Python's own header differs between its versions."""
-
-_OBJECTS = table_of(StorageObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +64,27 @@ def compress(content: bytes) -> bytes:
     return _HEADER + body + struct.pack("<LL", zlib.crc32(content), len(content) & 0xFFFFFFFF)
 
 
-async def require_bucket(unit: Unit, store: ObjectStore, tenant: UUID) -> UUID:
+async def require_bucket(
+    unit: Unit, store: ObjectStore, tenant: UUID, *, hold: bool = False
+) -> UUID:
     """Return the tenant's bucket that stands for *store*, made or revived if there is none live.
 
     It is the one of the store's name. The first live bucket of a tenant becomes its default.
+
+    Args:
+        unit: The unit.
+        store: The store.
+        tenant: The tenant.
+        hold: Keep it live until the unit ends, while others may use it, too.
     """
-    buckets = StorageBucketRepository(unit)
-    own = StorageBucket.tenant_id == tenant
-    found = await buckets.find(own, StorageBucket.bucket_name == store.bucket)
-    if found is not None:
-        return found.id
-    await TenantAccountRepository(unit).require(tenant, lock=True)
-    values = {
-        "tenant_id": tenant,
-        "provider": store.provider,
-        "bucket_name": store.bucket,
-        "is_default": not await buckets.exists(own),
-        "deleted_at": None,
-    }
-    bucket, _ = await buckets.upsert(values, ["tenant_id", "bucket_name"], update=["deleted_at"])
-    return bucket.id
+    named = (buckets.c.tenant_id == tenant, buckets.c.bucket_name == store.bucket)
+    query = select(buckets.c.id).where(*named, buckets.c.deleted_at.is_(None))
+    found = await keys_of(unit, query.with_for_update(read=True) if hold else query)
+    if found:
+        return found[0]
+    repository = StorageBucketRepository(unit)
+    made, _ = await repository.get_or_create(store.provider, store.bucket, tenant_id=tenant)
+    return made.id
 
 
 async def store_objects(
@@ -103,13 +102,13 @@ async def store_objects(
         return {}
     at = await unit.read_clock(now)
     rows = [{**_object_row(spill), **_owned(owner), **_stamped(at)} for spill in spills]
-    insert: Any = (postgresql if unit.is_postgresql else sqlite).insert(_OBJECTS).values(rows)
+    insert: Any = (postgresql if unit.is_postgresql else sqlite).insert(objects).values(rows)
     changed = [name for name in rows[0] if name not in {"id", "created_at"}]
     statement = insert.on_conflict_do_update(
-        index_elements=[_OBJECTS.c.bucket_id, _OBJECTS.c.object_key],
+        index_elements=[objects.c.bucket_id, objects.c.object_key],
         set_={name: insert.excluded[name] for name in changed},
     )
-    stored = await unit.execute(statement.returning(_OBJECTS.c.object_key, _OBJECTS.c.id))
+    stored = await unit.execute(statement.returning(objects.c.object_key, objects.c.id))
     keys: dict[str, UUID] = {row.object_key: row.id for row in stored}
     for key in keys.values():
         await unit.refresh(StorageObject, key)

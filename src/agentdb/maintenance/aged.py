@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, any_, delete, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, func, literal, select, tuple_
 from typing_extensions import override
 
 from agentdb.maintenance.runner import Batch, Counted, Sweep, cutoff
 from agentdb.orm import Base
+from agentdb.repository.skipping import among
 from agentdb.tenancy.predicates import belongs, table_of
 from agentdb.unit_of_work import UnitOfWork
 
-Place: TypeAlias = tuple[datetime, Any]
+Place: TypeAlias = tuple[date, Any]
 """The stamp and the key of the row that a batch ended with."""
-
-
-def among(column: Any, free: Select[Any], *, postgresql: bool) -> ColumnElement[bool]:
-    """Return the condition that a key is one of *free*, a query that locks and skips.
-
-    On PostgreSQL an array is made of them before: such a subquery might run anew for each row, and
-    find others each time.
-    """
-    if not postgresql:
-        found: ColumnElement[bool] = column.in_(free)
-        return found
-    one_of: ColumnElement[bool] = column == any_(func.array(free.scalar_subquery()))
-    return one_of
 
 
 def own(model: type[Base], tenant: UUID | None) -> list[ColumnElement[bool]]:
@@ -39,7 +27,7 @@ def own(model: type[Base], tenant: UUID | None) -> list[ColumnElement[bool]]:
 
 
 def old_rows(
-    model: type[Base], stamp: str, old: datetime, where: Sequence[ColumnElement[bool]]
+    model: type[Base], stamp: str, old: date, where: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     """Select the keys of rows whose *stamp* is before *old*, the oldest first."""
     columns: Any = table_of(model).c
@@ -71,7 +59,7 @@ async def count_rows(uow: UnitOfWork, found: Select[Any]) -> int:
 
 
 class Aged(Sweep[Place]):
-    """Deletes rows whose stamp is long ago.
+    """Deletes rows whose stamp is long ago, or changes them.
 
     Attributes:
         model: The table.
@@ -91,11 +79,15 @@ class Aged(Sweep[Place]):
         where = [*own(self.model, self._tenant), *behind(self.model, self.stamp, after)]
         return old_rows(self.model, self.stamp, old, where)
 
+    def _write(self, uow: UnitOfWork) -> Any:  # noqa: ARG002 -- for those that stamp
+        """Return what happens to the rows: a DELETE or an UPDATE that leaves the stamp."""
+        return delete(table_of(self.model))
+
     @override
     async def change(self, uow: UnitOfWork, after: Place | None, limit: int) -> Batch[Place]:
         table: Any = table_of(self.model)
         free = (await self._due(uow, after)).limit(limit).with_for_update(skip_locked=True)
-        chosen = delete(table).where(among(table.c.id, free, postgresql=uow.is_postgresql))
+        chosen = self._write(uow).where(among(table.c.id, free, postgresql=uow.is_postgresql))
         gone = (await uow.execute(chosen.returning(table.c.id, table.c[self.stamp]))).all()
         return Batch({self.outcomes[0]: len(gone)}, last_place(gone, self.stamp, limit))
 

@@ -45,10 +45,12 @@ class Batch(Generic[P]):
     Attributes:
         counts: How many rows, by what became of them.
         position: Where the next batch goes on; None at the end.
+        looked: How many rows it looked at, where it looks at more than it changes.
     """
 
     counts: Mapping[str, int]
     position: P | None
+    looked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,10 @@ async def _count(
 ) -> _Walked:
     limit = None if max_batches is None else plan.batch * max_batches
 
-    async def count(uow: UnitOfWork) -> Counted:
-        return await sweep.count(uow, limit)
-
-    found = await _run(database, sweep.name, plan.tenant_id, count)
+    # A reader: on SQLite a long count would else keep all writers waiting.
+    reason = None if plan.tenant_id else sweep.name
+    async with database.read(tenant=plan.tenant_id, reason=reason) as uow:
+        found = await sweep.count(uow, limit)
     done = limit is None or found.rows < limit
     return _Walked(found.counts, -(-found.rows // plan.batch), done)
 
@@ -189,7 +191,7 @@ async def _change(
         )
         counts.update(batch.counts)
         # One that found nothing to do takes no turn from the sweep that follows.
-        batches += batch.position is not None or any(batch.counts.values())
+        batches += batch.looked > 0 or batch.position is not None or any(batch.counts.values())
         position = batch.position
         if position is None:
             return _Walked(counts, batches, done=True)

@@ -26,7 +26,7 @@ from agentdb.conversations.statements import events, messages, segments
 from agentdb.database import Database
 from agentdb.ledger.models import ConversationLedgerSegment
 from agentdb.ledger.objects import leave_objects
-from agentdb.maintenance.aged import Place, among, count_rows, own
+from agentdb.maintenance.aged import Place, count_rows, own
 from agentdb.maintenance.runner import (
     Batch,
     Counted,
@@ -37,15 +37,14 @@ from agentdb.maintenance.runner import (
     cutoff,
     run_sweeps,
 )
-from agentdb.storage.models import StorageObject
-from agentdb.tenancy.predicates import table_of
+from agentdb.repository.skipping import among
+from agentdb.storage.statements import objects
 from agentdb.unit_of_work import UnitOfWork
 
 KEEP_TRUNCATED = timedelta(days=30)
 """How long what a truncation has hidden can be looked up."""
 
 _ORDER = (segments.c.truncated_at, segments.c.id)
-_OBJECTS: Any = table_of(StorageObject)
 
 
 async def purge_truncated(
@@ -213,11 +212,11 @@ class HiddenFrames(_Hidden):
     @override
     async def count(self, uow: UnitOfWork, limit: int | None) -> Counted:
         rows = self._rows(await self._old(uow), events.c.payload_object_id).limit(limit).subquery()
-        live = _OBJECTS.c.deleted_at.is_(None)
+        live = objects.c.deleted_at.is_(None)
         query = select(
             func.count().label("frames"),
-            func.count(distinct(_OBJECTS.c.id)).filter(live).label("objects"),
-        ).select_from(rows.outerjoin(_OBJECTS, _OBJECTS.c.id == rows.c.payload_object_id))
+            func.count(distinct(objects.c.id)).filter(live).label("objects"),
+        ).select_from(rows.outerjoin(objects, objects.c.id == rows.c.payload_object_id))
         found = (await uow.execute(query)).one()
         return Counted(found.frames, {"frames": found.frames, "objects": found.objects})
 

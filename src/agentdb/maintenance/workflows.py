@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -27,7 +26,6 @@ from agentdb.database import Database
 from agentdb.maintenance.aged import (
     Aged,
     Place,
-    among,
     behind,
     count_rows,
     last_place,
@@ -44,8 +42,9 @@ from agentdb.maintenance.runner import (
     cutoff,
     run_sweeps,
 )
+from agentdb.maintenance.walked import chunks
 from agentdb.orm import Base
-from agentdb.tenancy.guard import KEYS_PER_STATEMENT
+from agentdb.repository.skipping import among
 from agentdb.tenancy.predicates import table_of
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.workflows.models import WorkflowRun, WorkflowRunStep
@@ -54,9 +53,6 @@ from agentdb.workflows.values import WorkflowStatus
 
 STALE = timedelta(days=1)
 """How long a run may take before its worker is taken for dead."""
-
-KEEP_DELETED = timedelta(days=30)
-"""How long what was deleted can be restored."""
 
 runs: Any = table_of(WorkflowRun)
 
@@ -85,29 +81,6 @@ async def fail_stale_runs(
     """
     plan = Plan(**options)
     return await run_sweeps(db, [StaleRuns(plan.tenant_id, older_than)], plan)
-
-
-async def purge_deleted(
-    db: Database | str | URL,
-    *,
-    older_than: timedelta = KEEP_DELETED,
-    **options: Unpack[PlanOptions],
-) -> Report:
-    """Delete workflow runs that were soft-deleted long ago, with all their steps, for good.
-
-    Steps that were deleted by themselves go too; run events stay, and name no run then.
-
-    Args:
-        db: The database, or its URL.
-        older_than: Time since they were deleted.
-        options: Whose rows, and in which batches: see `PlanOptions`.
-
-    Returns:
-        Counts by table.
-    """
-    plan = Plan(**options)
-    sweeps = [DeletedRuns(plan.tenant_id, older_than), DeletedSteps(plan.tenant_id, older_than)]
-    return await run_sweeps(db, sweeps, plan)
 
 
 class _Runs(Sweep[Place]):
@@ -162,7 +135,7 @@ class StaleRuns(_Runs):
         ended: Update = stale.values(**ending).returning(runs.c.id, runs.c.started_at)
         failed = (await uow.execute(ended)).all()
         failed_steps = 0
-        for keys in _chunks([row.id for row in failed]):
+        for keys in chunks([row.id for row in failed]):
             theirs: Update = update(steps).where(steps.c.workflow_run_id.in_(keys))
             theirs = theirs.where(*_RUNNING_STEPS)
             changed = await uow.execute(theirs.values(**ending).returning(steps.c.id))
@@ -193,7 +166,7 @@ class DeletedRuns(_Runs):
         due = delete(runs).where(among(runs.c.id, free, postgresql=uow.is_postgresql))
         gone = (await uow.execute(due.returning(runs.c.id, runs.c.deleted_at))).all()
         gone_steps = 0
-        for keys in _chunks([row.id for row in gone]):
+        for keys in chunks([row.id for row in gone]):
             theirs = delete(steps).where(steps.c.workflow_run_id.in_(keys))
             gone_steps += len((await uow.execute(theirs.returning(steps.c.id))).all())
         counts = {"workflow_runs": len(gone), "workflow_run_steps": gone_steps}
@@ -222,8 +195,3 @@ class DeletedSteps(Aged):
             runs.c.id == steps.c.workflow_run_id, runs.c.deleted_at.is_not(None)
         )
         return (await super()._due(uow, after)).where(~exists(run))
-
-
-def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), KEYS_PER_STATEMENT):
-        yield keys[start : start + KEYS_PER_STATEMENT]

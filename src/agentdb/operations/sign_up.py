@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from agentdb.auth.models import PasswordHistory, TenantUserMembership, User, UserProfile
-from agentdb.auth.values import TenantRole, UserStatus
-from agentdb.canonical import canonical_email
+from agentdb.auth.models import TenantUserMembership, User
+from agentdb.auth.people import NewUser
+from agentdb.auth.values import PepperVersion, TenantRole, UserStatus
+from agentdb.operations.new_users import add_user
 from agentdb.tenants.models import TenantAccount
 from agentdb.unit_of_work import UnitOfWork
-
-PEPPER_VERSION = "v2"
-"""The version that new password hashes are made with, unless the host says otherwise."""
 
 
 class SignedUp(NamedTuple):
@@ -33,7 +32,8 @@ async def sign_up(
     display_name: str | None = None,
     reservation_id: UUID | None = None,
     activate: bool = False,
-    pepper_version: str = PEPPER_VERSION,
+    pepper_version: str = PepperVersion.V2,
+    now: datetime | None = None,
 ) -> SignedUp:
     """Make a tenant and its owner, in a system unit; all or nothing.
 
@@ -51,6 +51,7 @@ async def sign_up(
         reservation_id: Reservation of an invite, finalised for the new tenant and user.
         activate: Make the user active at once; else pending until the address is verified.
         pepper_version: Version of the pepper in the hash.
+        now: The clock of the sign-up.
 
     Raises:
         DuplicateError: The address is taken.
@@ -60,34 +61,21 @@ async def sign_up(
         PermissionDeniedError: The unit belongs to a tenant.
     """
     uow.scope.require_system("a sign-up")
+    new = NewUser(
+        email=email,
+        password_hash=password_hash,
+        pepper_version=pepper_version,
+        status=UserStatus.ACTIVE if activate else UserStatus.PENDING,
+        display_name=display_name,
+    )
     async with uow.savepoint():
         tenant = await uow.tenant_accounts.create_with_free_slug(tenant_name, slug_hint=slug_hint)
-        user = await uow.users.add(
-            User(
-                email=canonical_email(email),
-                password_hash=password_hash,
-                password_pepper_version=pepper_version,
-                status=UserStatus.ACTIVE if activate else UserStatus.PENDING,
-            )
+        user = await add_user(uow, new, now=now)
+        membership, _ = await uow.tenant_user_memberships.grant(
+            user.id, TenantRole.OWNER, tenant_id=tenant.id
         )
-        membership = TenantUserMembership(
-            user_id=user.id, tenant_id=tenant.id, role=TenantRole.OWNER
-        )
-        await uow.tenant_user_memberships.add(membership)
-        await _add_profile(uow, user, display_name)
         if reservation_id is not None:
             await uow.tenant_signup_invite_reservations.finalize(
-                reservation_id, tenant_id=tenant.id, user_id=user.id
+                reservation_id, tenant_id=tenant.id, user_id=user.id, now=now
             )
     return SignedUp(tenant, user, membership)
-
-
-async def _add_profile(uow: UnitOfWork, user: User, display_name: str | None) -> None:
-    await uow.user_profiles.add(UserProfile(user_id=user.id, display_name=display_name))
-    await uow.password_history.add(
-        PasswordHistory(
-            user_id=user.id,
-            password_hash=user.password_hash,
-            password_pepper_version=user.password_pepper_version,
-        )
-    )

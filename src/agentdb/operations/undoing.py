@@ -1,13 +1,14 @@
-"""A savepoint around several verbs on a conversation."""
+"""A savepoint around several verbs on one row."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
-from agentdb.conversations.models import AgentConversation
 from agentdb.errors import ConflictError, InvalidValueError, LeaseLostError, NotFoundError
+from agentdb.repository import Repository
 from agentdb.unit_of_work import UnitOfWork
 
 _REFUSALS = (ConflictError, InvalidValueError, LeaseLostError, NotFoundError)
@@ -15,11 +16,14 @@ _REFUSALS = (ConflictError, InvalidValueError, LeaseLostError, NotFoundError)
 
 
 @asynccontextmanager
-async def undo_with(uow: UnitOfWork) -> AsyncGenerator[Callable[[UUID], None]]:
-    """Open a savepoint that undoes what loaded conversations tell, too.
+async def undo_with(
+    uow: UnitOfWork, repository: Repository[Any, UUID] | None = None
+) -> AsyncGenerator[Callable[[UUID], None]]:
+    """Open a savepoint that undoes what loaded entities of a table tell, too.
 
     Verbs bring a loaded entity up to date by reading it, which the session does not undo with the
-    savepoint. Yields a function that names a conversation whose entity is read again then.
+    savepoint. Yields a function that names a row whose entity is read again then, of
+    *repository*, which is that of conversations unless given.
     """
     touched: list[UUID] = []
     try:
@@ -27,12 +31,13 @@ async def undo_with(uow: UnitOfWork) -> AsyncGenerator[Callable[[UUID], None]]:
             yield touched.append
     except _REFUSALS:
         for key in touched:
-            await _restore(uow, key)
+            await _restore(repository or uow.agent_conversations, key)
         raise
 
 
-async def _restore(uow: UnitOfWork, key: UUID) -> None:
-    if uow.loaded(AgentConversation, (key,)) is None:
+async def _restore(repository: Repository[Any, UUID], key: UUID) -> None:
+    unit, model = repository.unit, repository.model
+    if unit.loaded(model, (key,)) is None:
         return
-    if await uow.agent_conversations.get(key) is None:  # which reads it anew
-        uow.forget(AgentConversation, (key,))
+    if await repository.get(key) is None:  # which reads it anew
+        unit.forget(model, (key,))

@@ -50,11 +50,11 @@ async def add_up(
         await unit.check(Write(model, dict(values)))
         row: M = (await unit.session.execute(counted, execution_options=options)).scalar_one()
         for name in changes:
-            _check_sum(row, name)
+            check_sum(row, name)
     return row
 
 
-def _check_sum(row: Base, name: str) -> None:
+def check_sum(row: Base, name: str) -> None:
     """Refuse a sum that SQLite has stored beyond the width of its column, or as a float."""
     value, kind = getattr(row, name), getattr(table_of(type(row)).c[name].type, "bits", None)
     if kind is not None and not -(1 << (kind - 1)) <= value < 1 << (kind - 1):

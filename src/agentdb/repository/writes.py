@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Result, delete, inspect, literal_column, s
 from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
+from agentdb.driver_errors import orm_errors
 from agentdb.errors import (
     AppendOnlyError,
     DuplicateError,
@@ -169,7 +170,7 @@ class Repository(Reads[M, K]):
         own = self._own(row)
         where += [] if own is None else [own]
         query = self._select(*where, *target.where, include_deleted=True)
-        return (await self._entities(query)).one_or_none()
+        return (await self._write(query, CONFINED)).scalar_one_or_none()
 
     def _own(self, row: Mapping[str, Any]) -> ColumnElement[bool] | None:
         """Return the condition under which a present row is the one to change.
@@ -181,6 +182,20 @@ class Repository(Reads[M, K]):
             return owned(self.model, tenancy, tenant)
         owner = row.get(str(tenancy.column))
         return None if owner is None else getattr(self.model, str(tenancy.column)) == owner
+
+    async def _compare_and_set(
+        self, key: K, *where: ColumnElement[bool], **values: Any
+    ) -> M | None:
+        """Set columns of a row, which refer to nothing, if it meets the conditions.
+
+        One statement: of N concurrent calls with a condition that the change ends, one returns the
+        row and the others None.
+        """
+        statement = update(self.model).where(self._has_key(key), *where).values(**values)
+        with orm_errors():
+            found = await self._write(statement.returning(self.model), CHECKED)
+        row: M | None = found.scalar_one_or_none()
+        return row
 
     async def _owner(self, key: K, names: Iterable[str]) -> dict[str, Any]:
         """Return the owner of a stored row whose references a system unit is about to change."""

@@ -8,13 +8,12 @@ from uuid import UUID
 from typing_extensions import Unpack
 
 from agentdb.activity.actions import check_action
+from agentdb.activity.filters import matching
 from agentdb.activity.models import ActivityEvent
-from agentdb.activity.rows import ActivityFields
+from agentdb.activity.rows import ActivityFields, ActivityFilters
+from agentdb.canonical import cut_user_agent
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
-
-USER_AGENT_CHARACTERS = 512
-"""What is kept of a user agent."""
 
 
 class ActivityEventRepository(AppendOnlyRepository[ActivityEvent, UUID]):
@@ -46,11 +45,36 @@ class ActivityEventRepository(AppendOnlyRepository[ActivityEvent, UUID]):
         check_action(action, fields.get("metadata_json"))
         agent = fields.get("user_agent")
         if agent is not None:
-            fields["user_agent"] = agent[:USER_AGENT_CHARACTERS]
+            fields["user_agent"] = cut_user_agent(agent)
         at = await self.unit.read_clock(now)
         return await self.add(
             ActivityEvent(tenant_id=tenant, action=action, created_at=at, **fields)
         )
+
+    async def search(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        tenant_id: UUID | None = None,
+        **filters: Unpack[ActivityFilters],
+    ) -> Page[ActivityEvent]:
+        """Return a page of events, newest first.
+
+        Args:
+            after: Cursor of the page before; None starts.
+            limit: Events of a page, 1 to 500.
+            tenant_id: The tenant, in a system unit; None for all.
+            filters: Which of them; a user agent is compared as far as it is kept.
+
+        Raises:
+            InvalidCursorError: The cursor is damaged or of another query.
+            InvalidValueError: The limit is none.
+            NaiveDatetimeError: An instant has no time zone.
+        """
+        tenant = self.unit.scope.filter(tenant_id)
+        where = [] if tenant is None else [ActivityEvent.tenant_id == tenant]
+        return await self._newest(*where, *matching(filters), after=after, limit=limit)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50

@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import literal
+from sqlalchemy import ColumnElement, literal, select
 
-from agentdb.auth.counters import check_period, counter_changes, counter_key
-from agentdb.auth.models import (
-    UsageCounter,
+from agentdb.auth.counters import (
+    Totals,
+    check_period,
+    counter_changes,
+    counter_key,
+    summed,
 )
+from agentdb.auth.folding import give_to_nobody, take_counters
+from agentdb.auth.models import UsageCounter
 from agentdb.auth.values import UsageCounterGranularity
+from agentdb.driver_errors import orm_errors
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.repository.counting import add_up
@@ -74,6 +80,91 @@ class UsageCounterRepository(Repository[UsageCounter, UUID]):
         }
         changes["updated_at"] = literal(at, UTCDateTime())
         return await add_up(self.unit, self.model, values, counter_key(user_id), changes)
+
+    async def totals(
+        self,
+        start: date,
+        end: date,
+        *,
+        user_id: UUID | None = None,
+        tenant_id: UUID | None = None,
+    ) -> Totals:
+        """Return what was consumed in the periods that start in a window; one statement.
+
+        Days and months count alike: no use is in both. A month counts in the window that its first
+        day lies in, so that windows of whole months are exact, whatever was rolled up.
+
+        Args:
+            start: The first day of the window, in UTC.
+            end: The first day after it.
+            user_id: Only by this user; None adds up all of them, and nobody in particular.
+            tenant_id: The tenant, in a system unit; None there for all.
+
+        Raises:
+            InvalidValueError: The window has an end that is no date.
+        """
+        where = [UsageCounter.period_start >= start, UsageCounter.period_start < end]
+        where += self._of(user_id, tenant_id)
+        with orm_errors():
+            found = await self.unit.session.execute(select(*summed(UsageCounter)).where(*where))
+        return Totals(*map(int, found.one()))
+
+    async def search(
+        self,
+        *,
+        granularity: UsageCounterGranularity | None = None,
+        user_id: UUID | None = None,
+        tenant_id: UUID | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[UsageCounter]:
+        """Return a page of counters, newest period first.
+
+        Args:
+            granularity: Of days or of months.
+            user_id: Of this user.
+            tenant_id: The tenant, in a system unit.
+            after: Cursor of the page before; None starts.
+            limit: Counters of a page, 1 to 500.
+
+        Raises:
+            InvalidCursorError: The cursor is damaged or of another query.
+            InvalidValueError: The limit is none.
+        """
+        where = self._of(user_id, tenant_id)
+        where += [] if granularity is None else [UsageCounter.granularity == granularity]
+        return await self._newest(*where, after=after, limit=limit)
+
+    def _of(self, user_id: UUID | None, tenant_id: UUID | None) -> list[ColumnElement[bool]]:
+        tenant = self.unit.scope.filter(tenant_id)
+        where = [] if tenant is None else [UsageCounter.tenant_id == tenant]
+        return where + ([] if user_id is None else [UsageCounter.user_id == user_id])
+
+    async def fold_user(
+        self, user_id: UUID, *, tenant_id: UUID | None = None, now: datetime | None = None
+    ) -> int:
+        """Add a user's counters to those of nobody in particular, and delete them.
+
+        No total changes. Race-safe: what is counted for the user meanwhile is folded or stays, and
+        is not lost.
+
+        Args:
+            user_id: The user.
+            tenant_id: In this tenant, in a system unit; None for all.
+            now: The clock of the change.
+
+        Returns:
+            How many counters the user had.
+
+        Raises:
+            ValueOutOfRangeError: A sum exceeds 64 bits; nothing is folded.
+        """
+        tenant = self.unit.scope.filter(tenant_id)
+        async with self.unit.savepoint():
+            rows = await take_counters(self.unit, user_id, tenant)
+            if rows:
+                await give_to_nobody(self.unit, rows, await self.unit.read_clock(now))
+        return len(rows)
 
     async def for_tenant(
         self, tenant_id: UUID, *, after: str | None = None, limit: int = 50

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import NoReturn
+from typing import Any, NoReturn
 from unicodedata import normalize
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, func, literal, or_
 from typing_extensions import override
 
 from agentdb.canonical import MAX_SLUG, canonical_name, check_slug
 from agentdb.errors import DuplicateError, InvalidValueError, ReferencedError
+from agentdb.paging import Page
 from agentdb.repository import Repository
+from agentdb.sqlite_functions import FOLDED
 from agentdb.tenants.models import TenantAccount
+from agentdb.types import String
 
 MIN_NAME = 2
 
@@ -83,6 +87,61 @@ class TenantAccountRepository(Repository[TenantAccount, UUID]):
                 return tenant
             slug = f"{wanted[:_HINT_LENGTH]}-{secrets.token_hex(2)}"
         raise DuplicateError("no free slug was found", constraint="uq_tenant_accounts_slug")
+
+    async def rename(
+        self, key: UUID, *, name: str | None = None, slug: str | None = None
+    ) -> TenantAccount:
+        """Give a tenant another name, another slug or both, and return it.
+
+        Args:
+            key: The tenant; in a tenant's unit that one alone.
+            name: As of `create`; the present one unless given.
+            slug: As of `create`; the present one unless given.
+
+        Raises:
+            NotFoundError: There is no such tenant.
+            DuplicateError: The slug is taken.
+            InvalidValueError: The name or the slug is none.
+        """
+        values: dict[str, Any] = {} if name is None else {"name": _checked_name(name)}
+        values |= {} if slug is None else {"slug": check_slug(slug)}
+        return await self.update(key, **values)
+
+    async def lock(self, key: UUID) -> TenantAccount:
+        """Lock a tenant until the unit ends, and return it: the mutex of verbs about all of it.
+
+        It comes before all other locks. Rows of the tenant can be inserted meanwhile; on SQLite a
+        writing unit is alone anyway.
+
+        Raises:
+            NotFoundError: There is no such tenant.
+        """
+        return await self.require(key, lock=True)
+
+    async def search(
+        self, *, query: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[TenantAccount]:
+        """Return a page of tenants, newest first; a tenant's unit sees that one alone.
+
+        Args:
+            query: Stands in the name or the slug, in any case; no character is special. On
+                PostgreSQL the locale of the database says what is the same letter.
+            after: Cursor of the page before; None starts.
+            limit: Tenants of a page, 1 to 500.
+
+        Raises:
+            InvalidCursorError: The cursor is damaged or of another query.
+            InvalidValueError: The limit is none.
+        """
+        where = [] if query is None else [self._mentions(canonical_name(query))]
+        return await self._newest(*where, after=after, limit=limit)
+
+    def _mentions(self, query: str) -> ColumnElement[bool]:
+        """Return the condition that a name or a slug has *query* in it, without its case."""
+        fold, find = ("lower", "strpos") if self.unit.is_postgresql else (FOLDED, "instr")
+        wanted = getattr(func, fold)(literal(query, String()))
+        columns = (TenantAccount.name, TenantAccount.slug)
+        return or_(*(getattr(func, find)(getattr(func, fold)(c), wanted) > 0 for c in columns))
 
     async def by_slug(self, slug: str) -> TenantAccount | None:
         """Return the tenant with this slug, if any."""

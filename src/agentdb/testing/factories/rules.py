@@ -41,8 +41,8 @@ from agentdb.testing.factories.conversations import (
 from agentdb.testing.factories.drafts import Draft
 from agentdb.vector_stores.models import VectorStore, VectorStoreFile
 from agentdb.workflows.models import WorkflowRun, WorkflowRunStep
+from agentdb.workflows.values import MAX_RUN_ID
 
-MAX_RUN_ID = 64
 MONTHS = 12
 
 ENDED = (TenantSubscriptionStatus.CANCELED, TenantSubscriptionStatus.INCOMPLETE_EXPIRED)

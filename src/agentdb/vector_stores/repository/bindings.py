@@ -5,14 +5,38 @@ from __future__ import annotations
 from uuid import UUID
 
 from agentdb.paging import Page
-from agentdb.repository import Repository
-from agentdb.vector_stores.models import AgentVectorStore
+from agentdb.repository import BindingRepository
+from agentdb.vector_stores.models import AgentVectorStore, VectorStore
+from agentdb.vector_stores.repository.stores import VectorStoreRepository
 
 
-class AgentVectorStoreRepository(Repository[AgentVectorStore, tuple[str, UUID, UUID]]):
+class AgentVectorStoreRepository(
+    BindingRepository[AgentVectorStore, tuple[str, UUID, UUID], VectorStore]
+):
     """Which vector store an agent of a tenant uses."""
 
     model = AgentVectorStore
+    things = VectorStoreRepository
+    reference = "vector_store_id"
+
+    async def bind(
+        self, agent_key: str, vector_store_id: UUID, *, tenant_id: UUID | None = None
+    ) -> AgentVectorStore:
+        """Let an agent use a store, instead of the one before.
+
+        Race-safe: of N concurrent calls all succeed, and one binding is left. A store that is
+        deleted at the same time is either refused, or takes the binding with it.
+
+        Args:
+            agent_key: The agent, up to 64 characters.
+            vector_store_id: A live store of the tenant.
+            tenant_id: The tenant, in a system unit.
+
+        Raises:
+            NotFoundError: The tenant has no such store, or it is deleted.
+            InvalidValueError: The key is refused.
+        """
+        return await self._bind(agent_key, vector_store_id, tenant_id)
 
     async def for_vector_store(
         self, vector_store_id: UUID, *, after: str | None = None, limit: int = 50

@@ -1,0 +1,1 @@
+"""Encryption of columns, digests, and the rotation of keys."""
