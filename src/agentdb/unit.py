@@ -23,6 +23,7 @@ Clock = Callable[[], datetime]
 TICK = timedelta(microseconds=1)
 """The least by which two stamps differ: both databases keep microseconds."""
 
+_INSTANT = UTCDateTime()
 _OWN_TENANT = {CONFINED: True}
 
 
@@ -83,13 +84,18 @@ class Unit:
         moment = self.frozen(given)
         if moment is None and self.is_postgresql:
             return (await self.session.execute(select(self.now()))).scalar_one()
-        return UTCDateTime().check(moment or utc_now())
+        return moment or utc_now()
 
     def frozen(self, given: datetime | None = None) -> datetime | None:
-        """Return the instant that replaces the database's clock; None where nothing does."""
-        if given is not None:
-            return given
-        return self._clock() if self._clock else None
+        """Return the instant that replaces the database's clock; None where nothing does.
+
+        Raises:
+            NaiveDatetimeError: It has no time zone.
+            InvalidValueError: It is no instant that both databases keep.
+        """
+        if given is None and self._clock is None:
+            return None
+        return _INSTANT.check(self._clock() if given is None and self._clock else given)
 
     def stamp(self, given: datetime | None, *newest: datetime | None) -> datetime:
         """Return the clock of this process, or just after the *newest* stamps if they are later."""

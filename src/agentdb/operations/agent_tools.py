@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.containers.models import AgentContainer
 from agentdb.errors import InvalidValueError
 from agentdb.unit_of_work import UnitOfWork
@@ -72,6 +73,7 @@ async def attach_file(
     **fields: Unpack[FileFields],
 ) -> tuple[VectorStoreFile, bool]:
     """Attach a file to a vector store, as `VectorStoreFileRepository.attach` does."""
+    check_fields(fields, FileFields)
     return await uow.vector_store_files.attach(
         vector_store_id,
         openai_file_id,

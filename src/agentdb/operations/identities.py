@@ -13,6 +13,7 @@ from agentdb.auth.owners import lock_with_tenants
 from agentdb.auth.revocations import revoke_access
 from agentdb.auth.values import RevokedReason, SecurityEventType, UserStatus
 from agentdb.canonical import canonical_email
+from agentdb.checks import check_fields
 from agentdb.errors import LastOwnerError
 from agentdb.unit_of_work import UnitOfWork
 
@@ -43,6 +44,7 @@ async def change_email(
         InvalidValueError: A value is refused.
         PermissionDeniedError: The unit belongs to a tenant.
     """
+    check_fields(event, SecurityEventFields)
     uow.scope.require_system("a change of an address")
     address = canonical_email(email)
     async with uow.savepoint():
@@ -86,6 +88,7 @@ async def disable_user(
         TransientError: The user became an owner of one more tenant meanwhile.
         PermissionDeniedError: The unit belongs to a tenant.
     """
+    check_fields(event, SecurityEventFields)
     uow.scope.require_system("disabling a user")
     event["metadata_json"] = {**(event.get("metadata_json") or {}), "reason": reason}
     async with uow.savepoint():

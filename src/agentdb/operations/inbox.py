@@ -15,6 +15,7 @@ from agentdb.activity.models import ActivityEvent, ActivityEventReceipt, Activit
 from agentdb.activity.reading import UNREAD_CAP, Query, Reader, events, receipts
 from agentdb.activity.rows import ActivityFilters, InboxItem, InboxPage
 from agentdb.activity.values import ReceiptStatus
+from agentdb.checks import check_fields
 from agentdb.paging import check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository.order import order_of
 from agentdb.repository.skipping import among
@@ -52,6 +53,7 @@ async def inbox(
         InvalidValueError: The limit is none.
         NaiveDatetimeError: An instant has no time zone.
     """
+    check_fields(filters, ActivityFilters)
     check_limit(limit)
     reader, where = Reader(uow.scope.owner(tenant_id), user_id), matching(filters)
     seal = fingerprint(where, "inbox", reader.tenant, user_id, include_dismissed)

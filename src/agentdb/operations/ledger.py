@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.conversations.rows import ConversationRef
 from agentdb.ledger.appends import AppendOptions
 from agentdb.ledger.rows import Recorded
@@ -39,4 +40,5 @@ async def append_ledger(
         InvalidValueError: A frame lacks a field, its event id does not increase within its stream,
             or it is too large and there is no store; nothing is stored.
     """
+    check_fields(options, AppendOptions)
     return await uow.conversation_ledger_events.append(ref, frames, **options)

@@ -19,6 +19,7 @@ from agentdb.auth.lockouts import (
 from agentdb.auth.people import AttemptFields, LoginOutcome
 from agentdb.auth.repository.login_events import login_event
 from agentdb.auth.values import LoginResult
+from agentdb.checks import check_fields
 from agentdb.unit_of_work import UnitOfWork
 
 
@@ -62,6 +63,7 @@ async def record_login(
         InvalidValueError: A value is refused.
         PermissionDeniedError: The unit belongs to a tenant.
     """
+    check_fields(fields, AttemptFields)
     uow.scope.require_system("a log-in")
     policy = LockoutPolicy(max_failures, window, lock_for)
     event = said(result, fields.get("reason"))

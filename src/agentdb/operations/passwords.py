@@ -16,6 +16,7 @@ from agentdb.auth.people import PasswordEntry
 from agentdb.auth.repository.password_history import REMEMBERED
 from agentdb.auth.revocations import revoke_access
 from agentdb.auth.values import RevokedReason, SecurityEventType, UserStatus
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidValueError, PasswordReusedError
 from agentdb.unit_of_work import UnitOfWork
 
@@ -64,6 +65,7 @@ async def change_password(
         InvalidValueError: A value is refused.
         PermissionDeniedError: The unit belongs to a tenant.
     """
+    check_fields(event, SecurityEventFields)
     uow.scope.require_system("a change of a password")
     if type(history) is not int or history < 0:
         raise InvalidValueError("a history keeps 0 entries or more")

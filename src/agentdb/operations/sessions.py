@@ -22,6 +22,7 @@ from agentdb.auth.revocations import (
     tokens,
 )
 from agentdb.auth.values import LoginReason, LoginResult, RevokedReason, UserStatus
+from agentdb.checks import check_fields
 from agentdb.errors import PermissionDeniedError
 from agentdb.operations.undoing import undo_with
 from agentdb.tenancy.predicates import table_of
@@ -66,6 +67,7 @@ async def issue_session(
         DuplicateError: The id of the token is taken.
         InvalidValueError: A value is refused.
     """
+    check_fields(device, DeviceFields)
     tenant, wanted = uow.scope.owner(tenant_id), canonical_scopes(scopes)
     async with undo_with(uow, uow.user_sessions) as touched:
         await _admit(uow, user_id, tenant)

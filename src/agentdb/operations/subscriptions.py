@@ -34,6 +34,7 @@ from agentdb.billing.values import (
     SubscriptionMetadataKey,
     TenantSubscriptionStatus,
 )
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidValueError
 from agentdb.types import JsonObject, UTCDateTime
 from agentdb.unit_of_work import UnitOfWork
@@ -77,6 +78,7 @@ async def start_subscription(
         InvalidValueError: The state is an ending one, a processor's id comes without a processor,
             or a value is refused.
     """
+    check_fields(fields, SubscriptionFields)
     identity = {"processor": processor, "processor_subscription_id": processor_subscription_id}
     columns = subscription_columns({**identity, "status": status, **fields})
     if status in ENDED_SUBSCRIPTION_STATUSES:
@@ -130,6 +132,7 @@ async def apply_subscription_snapshot(
         NotFoundError: There is no such plan or tenant.
         InvalidValueError: A value is refused.
     """
+    check_fields(fields, SnapshotFields)
     given: dict[str, Any] = dict(fields)
     keys = {str(key): given.pop(key) for key in PROCESSOR_KEYS if key in given}
     identity = {"processor": processor, "processor_subscription_id": processor_subscription_id}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.conversations.messages import message_columns
 from agentdb.conversations.models import AgentConversation
 from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
@@ -75,6 +76,7 @@ async def start_workflow_run(
         DuplicateError: The id is taken.
         InvalidValueError: A value is refused, or *create* is given with an id.
     """
+    check_fields(fields, RunFields)
     tenant = uow.scope.owner(tenant_id)
     said = NewMessage(role="user", content=message) if isinstance(message, str) else message
     async with uow.savepoint():

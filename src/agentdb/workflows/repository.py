@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, false, func, select
 from typing_extensions import Unpack, override
 
+from agentdb.checks import check_fields
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import (
     ConflictError,
@@ -78,6 +79,7 @@ class WorkflowRunRepository(Repository[WorkflowRun, str]):
             DuplicateError: The id is taken.
             InvalidValueError: The id or a column is refused.
         """
+        check_fields(fields, RunFields)
         tenant = self.unit.scope.owner(tenant_id)
         key = _checked_id(id, self.model.__tablename__, MAX_RUN_ID)
         user = await user_text(self.unit, user_id)
@@ -127,6 +129,7 @@ class WorkflowRunRepository(Repository[WorkflowRun, str]):
             InvalidTransitionError: It has ended in another state.
             InvalidValueError: The state ends nothing, or a column refuses its value.
         """
+        check_fields(output, RunOutput)
         check_end(status, self.model.__tablename__)
         run = await lock_run(self.unit, run_id, tenant_id)
         if run.status == status:
@@ -294,6 +297,7 @@ class WorkflowRunStepRepository(Repository[WorkflowRunStep, str]):
             DuplicateError: The id is taken.
             InvalidValueError: A column refuses its value, or the number is below 0.
         """
+        check_fields(fields, StepFields)
         if sequence_no is not None and (type(sequence_no) is not int or sequence_no < 0):
             expected = "expects a whole number from 0"
             raise InvalidValueError(expected, table="workflow_run_steps", column="sequence_no")
@@ -354,6 +358,7 @@ class WorkflowRunStepRepository(Repository[WorkflowRunStep, str]):
             InvalidTransitionError: It has ended in another state, so with a run that was cancelled.
             InvalidValueError: The state ends nothing, or a column refuses its value.
         """
+        check_fields(output, StepOutput)
         check_end(status, self.model.__tablename__)
         self.unit.scope.filter(tenant_id)
         await lock_run(self.unit, (await self.require(step_id)).workflow_run_id, tenant_id)

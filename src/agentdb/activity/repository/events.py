@@ -12,6 +12,7 @@ from agentdb.activity.filters import matching
 from agentdb.activity.models import ActivityEvent
 from agentdb.activity.rows import ActivityFields, ActivityFilters
 from agentdb.canonical import cut_user_agent
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 
@@ -41,6 +42,7 @@ class ActivityEventRepository(AppendOnlyRepository[ActivityEvent, UUID]):
             InvalidValueError: A column refuses its value, or the metadata lacks a key that the host
                 has registered for the action, or has one that it does not allow.
         """
+        check_fields(fields, ActivityFields)
         tenant = self.unit.scope.owner(tenant_id)
         check_action(action, fields.get("metadata_json"))
         agent = fields.get("user_agent")
@@ -72,6 +74,7 @@ class ActivityEventRepository(AppendOnlyRepository[ActivityEvent, UUID]):
             InvalidValueError: The limit is none.
             NaiveDatetimeError: An instant has no time zone.
         """
+        check_fields(filters, ActivityFilters)
         tenant = self.unit.scope.filter(tenant_id)
         where = [] if tenant is None else [ActivityEvent.tenant_id == tenant]
         return await self._newest(*where, *matching(filters), after=after, limit=limit)

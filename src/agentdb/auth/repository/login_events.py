@@ -13,6 +13,7 @@ from agentdb.auth.models import (
 )
 from agentdb.auth.people import AttemptFields
 from agentdb.auth.values import LoginResult
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 
@@ -48,6 +49,7 @@ class UserLoginEventRepository(AppendOnlyRepository[UserLoginEvent, UUID]):
             NotFoundError: There is no such user or tenant.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, AttemptFields)
         tenant = self.unit.scope.filter(tenant_id)
         at = await self.unit.read_clock(now)
         return await self.add(login_event(user_id, result, tenant, at, fields))

@@ -11,6 +11,7 @@ from agentdb.auth.models import (
 )
 from agentdb.auth.people import ProfileFields
 from agentdb.canonical import canonical_name
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import Repository
 
@@ -33,6 +34,7 @@ class UserProfileRepository(Repository[UserProfile, UUID]):
             NotFoundError: There is no such user.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, ProfileFields)
         row, _ = await self.upsert({"user_id": user_id, **fields, **_names(fields)}, ["user_id"])
         return row
 

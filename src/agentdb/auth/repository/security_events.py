@@ -9,6 +9,7 @@ from typing_extensions import Unpack
 
 from agentdb.auth.events import SecurityEventFields
 from agentdb.auth.models import SecurityEvent
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 
@@ -45,6 +46,7 @@ class SecurityEventRepository(AppendOnlyRepository[SecurityEvent, UUID]):
             NotFoundError: There is no such user or tenant.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, SecurityEventFields)
         row = SecurityEvent(
             event_type=event_type,
             user_id=user_id,

@@ -17,6 +17,7 @@ from agentdb.auth.models import (
 )
 from agentdb.auth.revocations import sessions
 from agentdb.canonical import canonical_fingerprint, cut_user_agent
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidTransitionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -62,6 +63,7 @@ class UserSessionRepository(Repository[UserSession, UUID]):
             DuplicateError: The id of the token is taken.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(device, DeviceFields)
         tenant, at = self.unit.scope.owner(tenant_id), self.unit.now(now)
         given = {**_checked(fingerprint, device), "refresh_jti": refresh_jti}
         key = id or uuid_pk()

@@ -13,6 +13,7 @@ from agentdb.billing.models import BillingPlan, PlanFeature, TenantSubscription
 from agentdb.billing.rows import FeatureFields, Limit
 from agentdb.billing.statements import current_subscription
 from agentdb.canonical import check_name
+from agentdb.checks import check_fields
 from agentdb.errors import NotFoundError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -39,6 +40,7 @@ class PlanFeatureRepository(Repository[PlanFeature, int]):
                 column refuses its value.
             PermissionDeniedError: The unit belongs to a tenant.
         """
+        check_fields(fields, FeatureFields)
         self.unit.check_writable(self.model)
         values: dict[str, Any] = {**fields}
         if values.get("display_name") is not None:

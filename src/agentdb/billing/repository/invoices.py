@@ -14,6 +14,7 @@ from agentdb.billing.models import SubscriptionInvoice, TenantSubscription
 from agentdb.billing.repository.subscriptions import TenantSubscriptionRepository
 from agentdb.billing.rows import InvoiceFields
 from agentdb.billing.values import SETTLED_INVOICE_STATUSES, UNSETTLED_INVOICE_STATUSES
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import Repository
 
@@ -56,6 +57,7 @@ class SubscriptionInvoiceRepository(Repository[SubscriptionInvoice, UUID]):
             InvalidValueError: The period ends before it begins, the currency is not three
                 upper-case letters, or a column refuses its value.
         """
+        check_fields(fields, InvoiceFields)
         self.unit.check_writable(self.model)
         values: dict[str, Any] = {
             "period_start": period_start,

@@ -13,6 +13,7 @@ from agentdb.billing.entities import with_plan
 from agentdb.billing.models import TenantSubscription
 from agentdb.billing.rows import SubscriptionEdit
 from agentdb.billing.statements import NEWEST, NOT_ENDED
+from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.tenants.repository import TenantAccountRepository
@@ -90,6 +91,7 @@ class TenantSubscriptionRepository(Repository[TenantSubscription, UUID]):
             InvalidValueError: The address is none, the number of seats is below 0, or a column
                 refuses its value.
         """
+        check_fields(fields, SubscriptionEdit)
         tenant = self.unit.scope.owner(tenant_id)
         values = subscription_columns(fields)
         await TenantAccountRepository(self.unit).require(tenant, lock=True)

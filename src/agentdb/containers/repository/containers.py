@@ -9,6 +9,7 @@ from sqlalchemy import delete, literal, or_
 from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
+from agentdb.checks import check_fields
 from agentdb.containers.models import AgentContainer, Container
 from agentdb.containers.rows import ContainerFields
 from agentdb.containers.values import ContainerStatus
@@ -53,6 +54,7 @@ class ContainerRepository(Repository[Container, UUID]):
             NotFoundError: The owner is no member of the tenant.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, ContainerFields)
         tenant = self.unit.scope.owner(tenant_id)
         container = Container(
             openai_id=openai_id, name=check_name(name), tenant_id=tenant, **fields

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement
 from typing_extensions import Unpack
 
 from agentdb.canonical import canonical_name
+from agentdb.checks import check_fields
 from agentdb.conversations.models import AgentConversation
 from agentdb.conversations.previews import previews
 from agentdb.conversations.refs import key_of, lock_by_ref, stored_key
@@ -71,6 +72,7 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
             NotFoundError: The user is no member of the tenant.
             DuplicateError: The provider's id belongs to another conversation.
         """
+        check_fields(fields, ConversationFields)
         tenant = self.unit.scope.owner(tenant_id)
         values: dict[str, Any] = {
             "tenant_id": tenant,
@@ -140,6 +142,7 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
             NotFoundError: The tenant has no such conversation.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(memory, MemoryFields)
         return await self._change(ref, tenant_id, now, memory)
 
     async def apply_run_metadata(
@@ -160,6 +163,7 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
             InvalidValueError: A column refuses its value, or the handoffs are below 0.
             DuplicateError: The provider's id belongs to another conversation.
         """
+        check_fields(metadata, RunMetadata)
         added = additions({"handoff_count": handoffs}, postgresql=self.unit.is_postgresql)
         return await self._change(ref, tenant_id, now, {**metadata, **added})
 
@@ -256,6 +260,7 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
             InvalidValueError: A column refuses its value.
             DuplicateError: The provider's id belongs to another conversation.
         """
+        check_fields(state, SessionState)
         return await self._change(ref, tenant_id, now, state)
 
     async def overview(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.conversations.models import AgentRunUsage
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, UsageFields, UsageTotals
@@ -52,6 +53,7 @@ class AgentRunUsageRepository(AppendOnlyRepository[AgentRunUsage, int]):
             ConflictError: The response is recorded for another conversation.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(usage, UsageFields)
         tenant = self.unit.scope.owner(tenant_id)
         conversation = await lock_by_ref(self.unit, ref, tenant)
         values = {

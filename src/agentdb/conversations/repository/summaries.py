@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import or_
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.conversations.models import ConversationSummary
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, SummaryFields, SummaryOf
@@ -50,6 +51,7 @@ class ConversationSummaryRepository(Repository[ConversationSummary, int]):
             NotFoundError: The tenant has no such conversation.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, SummaryFields)
         tenant = self.unit.scope.owner(tenant_id)
         conversation = await lock_by_ref(self.unit, ref, tenant)
         if not summary_text.strip():
@@ -86,6 +88,7 @@ class ConversationSummaryRepository(Repository[ConversationSummary, int]):
         Raises:
             NotFoundError: There is no such conversation.
         """
+        check_fields(which, SummaryOf)
         conversation = await require_by_ref(self.unit, ref, tenant_id)
         at = await self.unit.read_clock(now)
         expires = ConversationSummary.expires_at

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from typing_extensions import Unpack
 
 from agentdb.canonical import canonical_email
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidTransitionError, InvalidValueError, InviteUnavailableError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -61,6 +62,7 @@ class TenantSignupInviteRepository(Repository[TenantSignupInvite, UUID]):
                 value.
             PermissionDeniedError: The unit belongs to a tenant.
         """
+        check_fields(fields, InviteFields)
         self.unit.check_writable(self.model)
         if type(max_redemptions) is not int or max_redemptions < 1:
             raise InvalidValueError("a number of redemptions is a whole number from 1")

@@ -9,10 +9,11 @@ from uuid import UUID
 from typing_extensions import Unpack
 
 from agentdb.canonical import canonical_email, canonical_name, cut_user_agent
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidTransitionError, InvalidValueError, QuotaExceededError
 from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.signup.locks import lock_address
+from agentdb.repository.names import lock_name
 from agentdb.signup.models import (
     TenantSignupRequest,
 )
@@ -63,6 +64,7 @@ class TenantSignupRequestRepository(Repository[TenantSignupRequest, UUID]):
             InvalidValueError: A column refuses its value.
             PermissionDeniedError: The unit belongs to a tenant.
         """
+        check_fields(fields, RequestFields)
         self.unit.check_writable(self.model)
         if type(max_pending_per_ip) is not int or max_pending_per_ip < 1:
             raise InvalidValueError("a number of requests is a whole number from 1")
@@ -79,7 +81,7 @@ class TenantSignupRequestRepository(Repository[TenantSignupRequest, UUID]):
             return await self.add(row)
 
     async def _make_room(self, ip_address: str, limit: int) -> None:
-        await lock_address(self.unit, ip_address)
+        await lock_name(self.unit, self.model.__tablename__, ip_address)
         pending = is_marked(TenantSignupRequest.status, PENDING)
         if await self.count(TenantSignupRequest.ip_address == ip_address, pending) >= limit:
             raise QuotaExceededError("the address has as many undecided requests as it may have")

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, insert, or_
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidTransitionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -73,6 +74,7 @@ class StatusSubscriptionRepository(Repository[StatusSubscription, UUID]):
         Raises:
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, SubscriptionFields)
         tenant, at = self.unit.scope.filter(tenant_id), self.unit.now(now)
         owner = (channel, target_hash, severity_filter, tenant)
         key: dict[str, Any] = dict(zip(_KEY, owner, strict=True))

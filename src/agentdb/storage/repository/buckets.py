@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, update
 from typing_extensions import Unpack, override
 
+from agentdb.checks import check_fields
 from agentdb.errors import ConflictError, ReferencedError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -60,6 +61,7 @@ class StorageBucketRepository(Repository[StorageBucket, UUID]):
             ConflictError: The live bucket of the name is at another provider.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, BucketFields)
         tenant = self.unit.scope.owner(tenant_id)
         named = (StorageBucket.tenant_id == tenant, StorageBucket.bucket_name == bucket_name)
         known = await self.find(*named)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, false, select, update
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.conversations.refs import require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import InvalidTransitionError, NotFoundError
@@ -64,6 +65,7 @@ class StorageObjectRepository(Repository[StorageObject, UUID]):
             DuplicateError: The key or the id is taken.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, ObjectFields)
         tenant = self.unit.scope.owner(tenant_id)
         await self._hold_bucket(bucket_id, tenant)
         status = _WAITING[int(awaiting_upload)]
@@ -109,6 +111,7 @@ class StorageObjectRepository(Repository[StorageObject, UUID]):
             InvalidTransitionError: It is deleted, or ready with another checksum.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(stored, StoredFields)
         own = self._named(object_id, tenant_id)
         ready = {"status": StorageObjectStatus.READY, "updated_at": self.unit.now(now), **stored}
         waiting = (objects.c.status.in_(_WAITING), objects.c.deleted_at.is_(None))

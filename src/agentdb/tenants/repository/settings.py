@@ -9,6 +9,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.errors import StaleVersionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -61,6 +62,7 @@ class TenantSettingsRepository(Repository[TenantSettings, UUID]):
             PermissionDeniedError: There is an entitlement among the flags.
             NotFoundError: There is no such tenant.
         """
+        check_fields(fields, SettingsFields)
         tenant = self.unit.scope.owner(tenant_id)
         values, flags = _columns(fields), fields.get("flags")
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from typing_extensions import Unpack
 
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidValueError, QuotaExceededError, ValueOutOfRangeError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -60,6 +61,7 @@ class VectorStoreFileRepository(Repository[VectorStoreFile, UUID]):
             QuotaExceededError: The store would exceed a limit.
             InvalidValueError: A column refuses its value, or a size is below 0.
         """
+        check_fields(fields, FileFields)
         store = await VectorStoreRepository(self.unit).require(vector_store_id, lock=True)
         present = await self.find(*_named(store.id, openai_file_id), include_deleted=True)
         if present is not None and present.deleted_at is None:

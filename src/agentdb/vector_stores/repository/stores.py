@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
+from agentdb.checks import check_fields
 from agentdb.errors import InvalidTransitionError, InvalidValueError, QuotaExceededError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -66,6 +67,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
             NotFoundError: The owner is no member of the tenant.
             InvalidValueError: A column refuses its value.
         """
+        check_fields(fields, StoreFields)
         tenant = self.unit.scope.owner(tenant_id)
         store = VectorStore(openai_id=openai_id, name=check_name(name), tenant_id=tenant, **fields)
         await self._reach(tenant, store.name)
@@ -89,6 +91,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
             The store, and whether it is new; a new one has ``pending:`` and its id for the
             provider's.
         """
+        check_fields(fields, StoreFields)
         tenant, name = self.unit.scope.owner(tenant_id), check_name(name)
         await self._reach(tenant, name)
         present = await self.by_name(name, tenant_id=tenant)
@@ -132,6 +135,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
             NotFoundError: There is no such store, or it is deleted.
             InvalidValueError: A column refuses its value, or the usage is below 0.
         """
+        check_fields(state, RemoteState)
         usage = state.get("usage_bytes", 0)
         if type(usage) is not int or usage < 0:
             raise InvalidValueError("a usage is a whole number from 0", column="usage_bytes")
