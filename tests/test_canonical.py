@@ -1,6 +1,8 @@
 """The canonical forms of e-mail addresses, names and slugs."""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 from unicodedata import normalize
 
 import pytest
@@ -15,6 +17,7 @@ from agentdb.canonical import (
     canonical_fingerprint,
     canonical_name,
     check_slug,
+    cut_user_agent,
 )
 from agentdb.errors import InvalidValueError, ValueTooLongError
 
@@ -22,7 +25,10 @@ from agentdb.errors import InvalidValueError, ValueTooLongError
 CASED = "abcxyzåäéñőžωяծ"
 PARTS = st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"], exclude_characters="@"))
 ADDRESSES = st.builds("{}a@b{}".format, PARTS, PARTS).filter(lambda text: len(text) < 100)
-NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \t\n\u00a0\u3000"))
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+    | st.sampled_from(" \t\n\u00a0\u3000")
+)
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=10)
 
 
@@ -128,3 +134,11 @@ def test_a_short_fingerprint_stays_and_a_long_one_becomes_a_digest(fingerprint: 
 
     assert digest == f"sha256:{hashlib.sha256(long.encode()).hexdigest()}"
     assert canonical_fingerprint(digest) == digest
+
+
+@pytest.mark.parametrize("value", [None, 42, b"a@b", ["a@b"], "a\x00@b", "\ud800@b"], ids=repr)
+@pytest.mark.parametrize("form", [canonical_email, canonical_name, check_slug, cut_user_agent])
+def test_what_no_database_keeps_is_refused(form: Callable[[Any], str], value: object) -> None:
+    """Before it is taken apart: no form of it is stored."""
+    with pytest.raises(InvalidValueError):
+        form(value)

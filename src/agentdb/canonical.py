@@ -14,6 +14,7 @@ MAX_SLUG = 64
 MAX_FINGERPRINT = 128
 MAX_USER_AGENT = 512
 
+_TEXT = Text()
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -28,7 +29,7 @@ def canonical_email(value: str) -> str:
         ValueTooLongError: It has more than 255 characters.
     """
     # Lower case first: it may leave a letter and an accent that compose.
-    address = normalize("NFC", value.strip().lower())
+    address = normalize("NFC", _TEXT.check(value).strip().lower())
     if len(address) > MAX_EMAIL:
         message = f"an e-mail address has at most {MAX_EMAIL} characters"
         raise ValueTooLongError(message, limit=MAX_EMAIL)
@@ -39,15 +40,19 @@ def canonical_email(value: str) -> str:
 
 
 def canonical_name(value: str) -> str:
-    """Return a name trimmed, every run of white space in it one blank."""
-    return " ".join(value.split())
+    """Return a name trimmed, every run of white space in it one blank.
+
+    Raises:
+        InvalidValueError: It is no text, or has a NUL or a lone surrogate in it.
+    """
+    return " ".join(_TEXT.check(value).split())
 
 
 def check_name(value: str) -> str:
     """Return a name in its canonical form.
 
     Raises:
-        InvalidValueError: Nothing of it is left.
+        InvalidValueError: Nothing of it is left, or it is no text.
     """
     name = canonical_name(value)
     if not name:
@@ -62,7 +67,7 @@ def check_slug(value: str) -> str:
         InvalidValueError: It is none.
         ValueTooLongError: It has more than 64 characters.
     """
-    if len(value) > MAX_SLUG:
+    if len(_TEXT.check(value)) > MAX_SLUG:
         raise ValueTooLongError(f"a slug has at most {MAX_SLUG} characters", limit=MAX_SLUG)
     if not _SLUG.fullmatch(value):
         message = "a slug has lower-case letters and digits, joined by single hyphens"
@@ -76,7 +81,7 @@ def canonical_fingerprint(value: str) -> str:
     Raises:
         InvalidValueError: It has a NUL or a lone surrogate in it.
     """
-    checked = Text().check(value)
+    checked = _TEXT.check(value)
     if len(checked) <= MAX_FINGERPRINT:
         return checked
     return f"sha256:{hashlib.sha256(checked.encode('utf-8')).hexdigest()}"
@@ -84,4 +89,4 @@ def canonical_fingerprint(value: str) -> str:
 
 def cut_user_agent(value: str) -> str:
     """Return as much of a user agent as its column takes: clients send what they like."""
-    return value[:MAX_USER_AGENT]
+    return _TEXT.check(value)[:MAX_USER_AGENT]

@@ -49,8 +49,8 @@ async def test_no_verb_writes_a_column_that_it_does_not_list(
     agentdb_uow: UnitOfWork, table: str
 ) -> None:
     """Positions, stamps and states are not at the caller's disposal."""
-    repository = getattr(agentdb_uow, table)
-    for name in dir(type(repository)):
+    repository: object = getattr(agentdb_uow, table)
+    for name in dir(repository):
         verb = getattr(repository, name)
         if name[0] == "_" or name in OPEN or isinstance(verb, type) or not callable(verb):
             continue

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import URL, case, func, literal, select, update
 from typing_extensions import Unpack, override
 
+from agentdb.checks import check_count
 from agentdb.database import Database
 from agentdb.errors import InvalidValueError
 from agentdb.maintenance.aged import Aged, Place, behind, last_place
@@ -61,8 +62,7 @@ async def recover_dispatches(
     Returns:
         Counts of ``due`` and ``dead`` work.
     """
-    if type(max_attempts) is not int or max_attempts < 1:
-        raise InvalidValueError("a number of attempts is a whole number from 1")
+    check_count(max_attempts, "a number of attempts")
     plan = _for_system(options)
     return await run_sweeps(db, [Lapsed(older_than, max_attempts)], plan)
 

@@ -13,13 +13,12 @@ from agentdb.auth.models import (
 )
 from agentdb.auth.people import AttemptFields
 from agentdb.auth.values import LoginResult
+from agentdb.canonical import cut_user_agent
 from agentdb.checks import check_fields
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 
 UNKNOWN_ADDRESS = "unknown"
-USER_AGENT_CHARACTERS = 512
-"""What is kept of a user agent."""
 
 
 class UserLoginEventRepository(AppendOnlyRepository[UserLoginEvent, UUID]):
@@ -95,6 +94,6 @@ def login_event(
         created_at=at,
         result=result,
         ip_hash=fields.get("ip_hash", UNKNOWN_ADDRESS),
-        user_agent=None if agent is None else agent[:USER_AGENT_CHARACTERS],
+        user_agent=None if agent is None else cut_user_agent(agent),
         reason=fields.get("reason"),
     )

@@ -9,7 +9,7 @@ from sqlalchemy import delete, literal, or_
 from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
-from agentdb.checks import check_fields
+from agentdb.checks import check_count, check_fields
 from agentdb.containers.models import AgentContainer, Container
 from agentdb.containers.rows import ContainerFields
 from agentdb.containers.values import ContainerStatus
@@ -60,9 +60,15 @@ class ContainerRepository(Repository[Container, UUID]):
             openai_id=openai_id, name=check_name(name), tenant_id=tenant, **fields
         )
         await TenantAccountRepository(self.unit).require(tenant, lock=True)
-        if max_live is not None and await self.count(Container.tenant_id == tenant) >= max_live:
-            raise QuotaExceededError(f"the tenant has {max_live} containers already")
+        await self._check_quota(tenant, max_live)
         return await self.add(container)
+
+    async def _check_quota(self, tenant: UUID, max_live: int | None) -> None:
+        if max_live is None:
+            return
+        check_count(max_live, "a number of containers", least=0)
+        if await self.count(Container.tenant_id == tenant) >= max_live:
+            raise QuotaExceededError(f"the tenant has {max_live} containers already")
 
     async def by_name(self, name: str, *, tenant_id: UUID | None = None) -> Container | None:
         """Return the tenant's live container with this name, if any."""

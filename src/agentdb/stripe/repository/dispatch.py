@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal, literal_column, not_, select, update
 
-from agentdb.errors import InvalidTransitionError, InvalidValueError, LeaseLostError
+from agentdb.checks import check_count, check_duration
+from agentdb.errors import InvalidTransitionError, LeaseLostError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.stripe.models import StripeEvent, StripeEventDispatch
@@ -69,9 +70,8 @@ class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):
             InvalidValueError: The limit, the lease or the number of attempts is none.
             PermissionDeniedError: The unit belongs to a tenant.
         """
-        _check_lease(lease)
-        if type(limit) is not int or not 1 <= limit <= MAX_CLAIM:
-            raise InvalidValueError(f"a claim takes 1 to {MAX_CLAIM} deliveries")
+        check_duration(lease, "a lease", positive=True)
+        check_count(limit, "a limit", most=MAX_CLAIM)
         self.unit.check_writable(self.model)
         at = await self.unit.read_clock(now)
         where = [not_(_exhausted(max_attempts))]
@@ -87,7 +87,7 @@ class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):
         Raises:
             LeaseLostError: The claim has ended; nothing was written.
         """
-        _check_lease(lease)
+        check_duration(lease, "a lease", positive=True)
         self.unit.check_writable(self.model)
         at = await self.unit.read_clock(now)
         return await self._change(key, attempt, next_retry_at=at + lease)
@@ -136,6 +136,8 @@ class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):
             LeaseLostError: The claim has ended; nothing was written.
             InvalidValueError: A value is refused.
         """
+        check_count(attempt, "an attempt", least=0)
+        check_count(max_attempts, "a number of attempts")
         self.unit.check_writable(self.model)
         at = await self.unit.read_clock(now)
         if attempt >= max_attempts:
@@ -273,8 +275,7 @@ UNFINISHED = StripeEventDispatch.status.in_(
 
 def _exhausted(max_attempts: int) -> ColumnElement[bool]:
     """Return the condition that the last attempt is claimed."""
-    if type(max_attempts) is not int or max_attempts < 1:
-        raise InvalidValueError("a number of attempts is a whole number from 1")
+    check_count(max_attempts, "a number of attempts")
     return and_(
         StripeEventDispatch.status == StripeDispatchStatus.IN_PROGRESS,
         StripeEventDispatch.attempts >= max_attempts,
@@ -296,8 +297,3 @@ def _lost(row: StripeEventDispatch | None, attempt: int) -> LeaseLostError:
     else:
         reason = "finished"
     return LeaseLostError("the claim of the delivery has ended", reason=reason)
-
-
-def _check_lease(lease: timedelta) -> None:
-    if lease <= timedelta(0):
-        raise InvalidValueError("a lease is a timedelta above 0")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from agentdb.errors import InvalidValueError
+from agentdb.checks import check_text, check_values
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.stripe.models import StripeEvent, StripeEventDispatch
@@ -131,6 +131,4 @@ class StripeEventRepository(Repository[StripeEvent, UUID]):
 
 def _checked_handlers(handlers: Iterable[str]) -> Sequence[str]:
     """Return the names in one order, so that concurrent deliveries insert in the same."""
-    if isinstance(handlers, str):
-        raise InvalidValueError("expects the names of several handlers, not one name")
-    return sorted(set(handlers))
+    return sorted({check_text(name, "a handler") for name in check_values(handlers, "handlers")})

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
-from agentdb.errors import InvalidValueError, QuotaExceededError, ValueOutOfRangeError
+from agentdb.checks import check_count, check_fields
+from agentdb.errors import QuotaExceededError, ValueOutOfRangeError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.vector_stores.models import VectorStore, VectorStoreFile
@@ -160,6 +160,7 @@ class VectorStoreFileRepository(Repository[VectorStoreFile, UUID]):
     async def _check_count(self, store: UUID, max_files: int | None) -> None:
         if max_files is None:
             return
+        check_count(max_files, "a number of files", least=0)
         if await self.count(VectorStoreFile.vector_store_id == store) >= max_files:
             raise QuotaExceededError(f"the store has {max_files} files already")
 
@@ -203,9 +204,8 @@ def counted(row: VectorStoreFile) -> int:
 
 def bytes_of(usage_bytes: int, size_bytes: int | None) -> int:
     """Return what counts: what a file takes up, or its size while that is not known."""
-    given = (usage_bytes, 0 if size_bytes is None else size_bytes)
-    if any(type(number) is not int or number < 0 for number in given):
-        raise InvalidValueError("a size is a whole number from 0", table="vector_store_files")
+    for number in (usage_bytes, 0 if size_bytes is None else size_bytes):
+        check_count(number, "a size", least=0)
     return usage_bytes or size_bytes or 0
 
 
@@ -215,7 +215,7 @@ def _named(store: UUID, openai_file_id: str) -> tuple[ColumnElement[bool], Colum
 
 
 def _checked_usage(total: int, max_bytes: int | None) -> int:
-    if max_bytes is not None and total > max_bytes:
+    if max_bytes is not None and total > check_count(max_bytes, "a number of bytes", least=0):
         raise QuotaExceededError(f"the files of the store would exceed {max_bytes} bytes")
     if total > MAX_USAGE:
         raise ValueOutOfRangeError("the usage exceeds 32 bits", table="vector_stores")

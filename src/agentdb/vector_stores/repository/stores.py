@@ -10,8 +10,8 @@ from sqlalchemy import delete, select, update
 from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
-from agentdb.checks import check_fields
-from agentdb.errors import InvalidTransitionError, InvalidValueError, QuotaExceededError
+from agentdb.checks import check_count, check_duration, check_fields
+from agentdb.errors import InvalidTransitionError, QuotaExceededError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.repository.skipping import among
@@ -136,9 +136,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
             InvalidValueError: A column refuses its value, or the usage is below 0.
         """
         check_fields(state, RemoteState)
-        usage = state.get("usage_bytes", 0)
-        if type(usage) is not int or usage < 0:
-            raise InvalidValueError("a usage is a whole number from 0", column="usage_bytes")
+        check_count(state.get("usage_bytes", 0), "a usage", least=0)
         await self.require(key, lock=True)
         return await self.update(key, status=status, **state)
 
@@ -212,8 +210,8 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
         Returns:
             The stores, those changed longest ago first.
         """
-        if type(limit) is not int or not 1 <= limit <= MAX_CLAIM:
-            raise InvalidValueError(f"a claim takes 1 to {MAX_CLAIM} stores")
+        check_count(limit, "a limit", most=MAX_CLAIM)
+        check_duration(min_age, "an age")
         tenant = self.unit.scope.filter(tenant_id)
         at = await self.unit.read_clock(now)
         due = self._due(at - min_age, tenant).limit(limit)
@@ -251,7 +249,10 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
             await self.update(holder.id, include_deleted=True, **freed(holder))
 
     async def _check_quota(self, tenant: UUID, max_live: int | None) -> None:
-        if max_live is not None and await self.count(VectorStore.tenant_id == tenant) >= max_live:
+        if max_live is None:
+            return
+        check_count(max_live, "a number of stores", least=0)
+        if await self.count(VectorStore.tenant_id == tenant) >= max_live:
             raise QuotaExceededError(f"the tenant has {max_live} vector stores already")
 
     async def by_openai_id(
