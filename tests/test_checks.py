@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, TypedDict
@@ -14,6 +15,7 @@ from agentdb.checks import (
     check_count,
     check_duration,
     check_fields,
+    check_seconds,
     check_text,
     check_values,
 )
@@ -47,6 +49,21 @@ def test_a_length_of_time_may_have_to_be_positive() -> None:
     assert check_duration(LONGEST, "an age", positive=True) == LONGEST
     with pytest.raises(InvalidValueError, match="above 0"):
         check_duration(timedelta(0), "a lease", positive=True)
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, float("nan"), True, "5", None, SECOND])
+def test_what_is_no_time_to_wait_is_refused(value: Any) -> None:
+    """It is a number of seconds, without an end at the most."""
+    with pytest.raises(InvalidValueError, match="a pause is from 0 seconds"):
+        check_seconds(value, "a pause")
+
+
+def test_a_time_to_wait_may_have_to_be_positive() -> None:
+    """Where there is a next look."""
+    assert [check_seconds(value, "a pause") for value in (0, 0.5)] == [0, 0.5]
+    assert check_seconds(math.inf, "a poll", positive=True) == math.inf
+    with pytest.raises(InvalidValueError, match="above 0 seconds"):
+        check_seconds(0.0, "a poll", positive=True)
 
 
 @pytest.mark.parametrize("value", [0, MOST + 1, True, 1.0, "1", None])

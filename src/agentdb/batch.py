@@ -15,12 +15,17 @@ from uuid import UUID
 from sqlalchemy import FromClause, Integer, Table, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.types import JSONCompat
 
 ORDINAL = "ordinal"
 """The column that numbers the rows of a batch from 0."""
 
 PARAMETER = "batch"
+
+MAX_BATCH = 200 * 1024 * 1024
+"""Bytes of JSON in one statement: PostgreSQL's jsonb holds up to 256 MB of them
+(https://www.postgresql.org/docs/current/datatype-json.html), text and all."""
 
 
 def batch_rows(table: Table, names: Sequence[str], *, postgresql: bool) -> FromClause:
@@ -47,19 +52,33 @@ def encode_batch(
     """Return the parameter ``batch`` for *rows*, each value checked as its column checks it.
 
     Raises:
-        InvalidValueError: A column refuses its value.
+        InvalidValueError: A column refuses its value, None where it cannot be NULL included.
+        ValueTooLongError: The batch is larger than a statement takes.
     """
     encoded = [_encode_row(table, {ORDINAL: n, **row}, postgresql) for n, row in enumerate(rows)]
-    return {PARAMETER: f"[{','.join(encoded)}]"}
+    batch = f"[{','.join(encoded)}]"
+    if len(batch) > MAX_BATCH // 4 and len(batch.encode()) > MAX_BATCH:
+        message = f"a batch has up to {MAX_BATCH} bytes: send it in parts"
+        raise ValueTooLongError(message, limit=MAX_BATCH)
+    return {PARAMETER: batch}
 
 
 def _encode_row(table: Table, row: Mapping[str, Any], postgresql: bool) -> str:  # noqa: FBT001
+    for name, value in row.items():
+        if value is None and _needs_value(table, name):
+            raise InvalidValueError("expects a value", table=table.name, column=name)
     parts = (
         f'"{name}":{_encode_value(table, name, value, postgresql)}'
         for name, value in row.items()
         if value is not None
     )
     return "{" + ",".join(parts) + "}"
+
+
+def _needs_value(table: Table, name: str) -> bool:
+    """Whether a column may not be NULL; those with a default get one where it is None."""
+    column_of = table.c.get(name)
+    return column_of is not None and not column_of.nullable and column_of.default is None
 
 
 def _encode_value(table: Table, name: str, value: object, postgresql: bool) -> str:  # noqa: FBT001

@@ -35,6 +35,23 @@ def check_duration(value: timedelta, what: str, *, positive: bool = False) -> ti
     return value
 
 
+def check_seconds(value: float, what: str, *, positive: bool = False) -> float:
+    """Return a time to wait in seconds; it may be infinite.
+
+    Args:
+        value: The time.
+        what: What it is, with an article.
+        positive: Whether 0 is refused.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    is_number = type(value) in {int, float} and value >= 0
+    if not is_number or (positive and not value):
+        raise InvalidValueError(f"{what} is {'above 0' if positive else 'from 0'} seconds")
+    return value
+
+
 def check_count(value: int, what: str, *, least: int = 1, most: int = MOST) -> int:
     """Return a whole number.
 
@@ -79,6 +96,8 @@ def check_fields(given: Mapping[str, Any], shape: type) -> None:
     Raises:
         InvalidValueError: There is another.
     """
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- as above
+        raise InvalidValueError("expects columns by name")
     known: frozenset[str] = shape.__required_keys__ | shape.__optional_keys__  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType] -- of TypedDicts
     if unknown := sorted(given.keys() - known):
         raise InvalidValueError(f"the verb takes no {unknown[0]}")

@@ -150,9 +150,21 @@ def _without_state(error: Exception, context: ExceptionContext) -> AgentDBError:
     if name in {"OperationalError", "ConnectionTimeout", "InterfaceError"}:
         if context.connection is None:
             return UnavailableError("the database cannot be reached")
-        context.is_disconnect = True
-        return UnavailableError(_GONE)
+        if _is_lost(context):
+            context.is_disconnect = True
+            return UnavailableError(_GONE)
     return AgentDBError(f"the driver failed: {name}")
+
+
+def _is_lost(context: ExceptionContext) -> bool:
+    """Whether the connection is of no more use.
+
+    It is still whole where libpq refused to send: a statement has 65,535 parameters at the most.
+    """
+    connection = context.connection
+    if connection is None or connection.closed or connection.invalidated:
+        return True
+    return bool(getattr(connection.connection.driver_connection, "closed", True))
 
 
 class _Report:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -26,16 +26,32 @@ def options_of(command: click.Command) -> list[click.Option]:
     return [option for option in command.params if isinstance(option, click.Option)]
 
 
+def named(
+    commands: Iterable[click.Command], before: str = ""
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield commands with what is typed for them; of a group, those that are in it."""
+    for command in commands:
+        name = f"{before}{command.name}"
+        if isinstance(command, click.Group):
+            yield from named(command.commands.values(), f"{name} ")
+        else:
+            yield name, command
+
+
+ALL = dict(named(main.commands.values()))
+"""All commands, by what is typed for them."""
+
+
 def _variables() -> Iterator[str]:
     yield "## Environment variables\n"
     yield "| variable | option | of |\n| --- | --- | --- |"
     users: dict[tuple[str, str], list[str]] = {}
     for _, commands in SECTIONS:
-        for command in commands:
+        for name, command in named(commands):
             for option in options_of(command):
                 if isinstance(option.envvar, str):
                     key = (option.envvar, option.opts[0])
-                    users.setdefault(key, []).append(f"`{command.name}`")
+                    users.setdefault(key, []).append(f"`{name}`")
     users[KEYS, ""] = ["`rotate-keys`"]
     for (variable, flag), names in sorted(users.items()):
         shown = f"`{flag}`" if flag else "none"
@@ -45,23 +61,23 @@ def _variables() -> Iterator[str]:
 def _commands() -> Iterator[str]:
     for title, commands in SECTIONS:
         yield f"\n## {title}"
-        for command in commands:
-            yield from _command(command)
+        for name, command in named(commands):
+            yield from _command(name, command)
 
 
-def _command(command: click.Command) -> Iterator[str]:
+def _command(name: str, command: click.Command) -> Iterator[str]:
     # With the group's settings: a command keeps the first names of --help that it is asked for.
     group = click.Context(main, info_name="agentdb", **main.context_settings)
-    context = click.Context(command, group, command.name)
+    context = click.Context(command, group, name)
     usage = " ".join(command.collect_usage_pieces(context))
-    yield f"\n### {command.name}\n\n```text\nagentdb {command.name} {usage}\n```\n"
+    yield f"\n### {name}\n\n```text\nagentdb {name} {usage}\n```\n"
     yield _prose(command.help or "")
     options = options_of(command)
     if options:
         yield "\n| option | default | |\n| --- | --- | --- |"
     for option in options:
-        name = option.make_metavar(context) if not option.is_flag else ""
-        flag = f"{option.opts[0]} {name}".strip().replace("|", "\\|")
+        value = option.make_metavar(context) if not option.is_flag else ""
+        flag = f"{option.opts[0]} {value}".strip().replace("|", "\\|")
         yield f"| `{flag}` | {_default(option)} | {option.help} |"
 
 
@@ -88,7 +104,7 @@ def written_part(page: str) -> str:
 
 def commands_of(page: str) -> list[str]:
     """Return the commands that have a section of their own."""
-    return re.findall(r"^### (\S+)$", page, re.MULTILINE)
+    return re.findall(r"^### (\S.*)$", page, re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 
 from agentdb.cli import SECTIONS, main
 from tests.cli.command import agentdb
+from tests.cli.command_page import ALL
 
 COMMANDS = sorted(main.commands)
 
@@ -44,16 +45,16 @@ def test_the_help_names_every_command(columns: int) -> None:
     assert set(COMMANDS) <= set(words)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted({*COMMANDS, *ALL}))
 def test_every_command_explains_itself(name: str) -> None:
     """Its help begins with a sentence, and each option has one."""
-    command = main.commands[name]
+    command = ALL.get(name) or main.commands[name]
 
     assert (command.help or "").partition("\n")[0].strip()
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, f"{name} {option.opts[0]}"
-    assert f"agentdb {name} " in agentdb(name, "--help").stdout
+    assert f"agentdb {name} " in agentdb(*name.split(), "--help").stdout
 
 
 def test_h_is_help() -> None:

@@ -149,6 +149,19 @@ async def test_a_value_that_the_driver_refuses_is_invalid(system: UnitOfWork) ->
     assert CANARY not in shown(caught.value)
 
 
+@pytest.mark.agentdb_only("postgres")
+async def test_a_statement_that_the_driver_cannot_send_is_no_lost_connection(
+    system: UnitOfWork,
+) -> None:
+    """It has too many parameters; the unit goes on, and trying again would not help."""
+    many = select(BillingPlan.id).where(BillingPlan.price_cents.in_(range(70_000)))
+    with pytest.raises(AgentDBError) as caught:
+        await system.execute(many)
+
+    assert type(caught.value) is AgentDBError
+    assert await system.billing_plans.all() == []
+
+
 async def test_every_error_of_a_hosts_engine_is_translated(agentdb_url: str) -> None:
     """An engine of the host raises the same errors once it is configured."""
     engine = create_async_engine(async_url(agentdb_url))

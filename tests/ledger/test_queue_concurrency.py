@@ -7,12 +7,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from agentdb.database import Database
-from agentdb.errors import LeaseLostError, QueueFullError
+from agentdb.errors import LeaseLostError, NotFoundError, QueueFullError
 from agentdb.ledger.queue.rows import QueueItem
-from agentdb.models import TenantAccount
-from agentdb.testing import Pause, StepRunner, run_concurrently
+from agentdb.models import TenantAccount, User
+from agentdb.operations import delete_user
+from agentdb.testing import Factory, Pause, StepRunner, run_concurrently
 from tests.ledger.conversations import begun
 from tests.ledger.queues import CHAT, queued, states, violations
 from tests.sizes import Size
@@ -44,6 +46,33 @@ async def test_twenty_enqueues_at_once_keep_the_depth(
     assert Counter(found.values()) == {"ready": 1, "queued": 9}
     assert found[min(found)] == "ready"
     assert segments == 1
+
+
+async def test_a_run_of_a_user_who_is_being_deleted_is_refused(
+    agentdb_database: Database, agentdb_tenant: TenantAccount, agentdb_make: Factory
+) -> None:
+    """Both lock the user before the conversation, so that neither is a victim of a deadlock."""
+    user = agentdb_make.tenant_user_membership().user_id
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        await uow.agent_conversations.get_or_create(CHAT, "triage", user_id=user)
+
+    async def delete(pause: Pause) -> None:
+        async with agentdb_database.begin_system(reason="test") as uow:
+            await uow.execute(select(User.id).where(User.id == user).with_for_update())
+            await pause()
+            await delete_user(uow, user, force=True)
+
+    async def enqueue(_: Pause) -> None:
+        with pytest.raises(NotFoundError):
+            async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+                queue = uow.conversation_run_queue_items
+                await queue.enqueue(CHAT, {}, created_by_user_id=user)
+
+    async with StepRunner(agentdb_database, delete=delete, enqueue=enqueue) as runner:
+        assert await runner.step("delete") == "paused"
+        assert await runner.step("enqueue") == "waiting"
+        assert await runner.step("delete") == "done"
+        assert await runner.step("enqueue") == "done"
 
 
 async def test_eight_claimers_get_eight_runs(
@@ -189,7 +218,7 @@ async def test_a_mixed_load_keeps_the_promises(
     load = _Load(agentdb_database, agentdb_tenant.id)
     async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
         for key in load.keys:
-            await begun(uow, key)
+            load.conversations[key] = await begun(uow, key)
 
     outcomes = await run_concurrently(
         10, lambda number: load.work(number, rounds), database=agentdb_database
@@ -216,6 +245,7 @@ class _Load:
         self.database = database
         self.tenant = tenant
         self.stored = 0
+        self.conversations: dict[str, UUID] = {}
         self.at_work: dict[UUID, int] = {}
         self.overlaps: list[int] = []
         self.last: dict[UUID, int] = {}
@@ -247,6 +277,9 @@ class _Load:
         """Work on a run, and end it in one way or the other."""
         async with self.database.begin_system(reason="test") as uow:
             taken = await uow.conversation_run_queue_items.claim()
+            # Before the commit, and forgotten before that of what ends it: never longer than it is.
+            self.overlaps += [i.id for i in taken if i.conversation_id in self.at_work]
+            self.at_work |= {i.conversation_id: i.id for i in taken}
         if not taken:
             return False
         (item,) = taken
@@ -259,16 +292,12 @@ class _Load:
             async with self.database.begin(tenant=self.tenant) as uow:
                 queue = uow.conversation_run_queue_items
                 held = await queue.hold(item.id, item.attempt)
-                # Between here and the commit nobody else may be at the conversation.
-                if self.at_work.setdefault(item.conversation_id, item.id) != item.id:
-                    self.overlaps.append(item.id)
                 assert held.status == "running"
                 if chance.random() < 0.3:
-                    self.at_work.pop(item.conversation_id)
                     await queue.fail(item.id, item.attempt, {"code": "chance"}, max_attempts=3)
                 else:
-                    self.at_work.pop(item.conversation_id)
                     await queue.complete(item.id, item.attempt)
+                del self.at_work[item.conversation_id]
         except LeaseLostError as error:
             self.reasons.add(error.reason)
         return True
@@ -279,14 +308,16 @@ class _Load:
             queue = uow.conversation_run_queue_items
             match chance.randrange(4):
                 case 0:
-                    await queue.cancel_running(chance.choice(self.keys))
+                    key = chance.choice(self.keys)
+                    if await queue.cancel_running(key):
+                        del self.at_work[self.conversations[key]]
                 case 1:
                     await queue.cancel_all(chance.choice(self.keys))
                 case _:
                     over = [k for k, s in (await states(uow)).items() if s == "cancelled"]
                     if over:
-                        self.moved.add(key := chance.choice(over))
-                        await queue.requeue(key)
+                        self.moved.add(run := chance.choice(over))
+                        await queue.requeue(run)
 
     async def finish(self) -> None:
         """Work until nothing is left."""

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
-from agentdb.errors import InvalidTransitionError, NotFoundError
+from agentdb.conversations.statements import segments
+from agentdb.errors import ConflictError, InvalidTransitionError, NotFoundError
+from agentdb.operations import truncate_from
 from agentdb.testing import FrozenClock
 from agentdb.unit_of_work import UnitOfWork
+from tests.ledger.conversations import asked, begun
 from tests.ledger.queues import CHAT, claimed, queued, states
 
 
@@ -156,3 +160,36 @@ async def test_only_what_failed_or_was_cancelled_is_requeued(agentdb_uow: UnitOf
         await queue.requeue(second + 1)
 
     assert await shown(agentdb_uow) == ["completed", "ready"]
+
+
+async def test_a_requeued_run_moves_to_the_active_segment(agentdb_uow: UnitOfWork) -> None:
+    """Where its own was truncated, so that the next truncation finds it."""
+    conversation = await begun(agentdb_uow)
+    question = await asked(agentdb_uow, conversation)
+    (key,) = await queued(agentdb_uow, 1)
+    cut = await truncate_from(agentdb_uow, conversation, question, cancel_queue=True)
+    queue = agentdb_uow.conversation_run_queue_items
+
+    assert (await queue.requeue(key)).segment_id == cut.active.id
+    question = await asked(agentdb_uow, conversation)
+    with pytest.raises(ConflictError):
+        await truncate_from(agentdb_uow, conversation, question)
+    await truncate_from(agentdb_uow, conversation, question, cancel_queue=True)
+    assert await shown(agentdb_uow) == ["cancelled"]
+
+
+async def test_a_requeued_run_opens_a_segment_where_none_is_active(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """As an enqueue does; a run that may not be queued again opens none."""
+    (key,) = await queued(agentdb_uow, 1)
+    ledger = agentdb_uow.conversation_ledger_segments
+    await agentdb_uow.execute(update(segments).values(truncated_at=segments.c.created_at))
+    with pytest.raises(InvalidTransitionError):
+        await agentdb_uow.conversation_run_queue_items.requeue(key)
+    assert await ledger.count() == 1
+    await agentdb_uow.conversation_run_queue_items.cancel(key)
+
+    again = await agentdb_uow.conversation_run_queue_items.requeue(key)
+    active = await ledger.active(again.conversation_id)
+    assert (again.segment_id, active.segment_index) == (active.id, 1)

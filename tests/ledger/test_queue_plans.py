@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "limit": 10,
     "max_attempts": 5,
     "now": NOW,
+    "segment": uuid4(),
     "tenant": uuid4(),
 }
 
@@ -56,11 +57,21 @@ INDEXED: dict[str, tuple[Make, str]] = {
         f"{NAME}_lease",
     ),
     "recovery of lapsed runs": (
-        lambda pg: queue_statements.lapsed_items(confined=False, postgresql=pg, started=True),
+        lambda pg: queue_statements.lapsed_items(
+            confined=False, postgresql=pg, begun=True, started=True
+        ),
         f"{NAME}_lease",
     ),
     "count of lapsed runs": (
-        lambda pg: queue_statements.count_lapsed(confined=False, postgresql=pg, limited=True),
+        lambda pg: queue_statements.count_lapsed(
+            confined=False, postgresql=pg, begun=True, limited=True
+        ),
+        f"{NAME}_lease",
+    ),
+    "recovery of runs that were never begun": (
+        lambda pg: queue_statements.lapsed_items(
+            confined=False, postgresql=pg, begun=False, started=True
+        ),
         f"{NAME}_lease",
     ),
     "promotion": (lambda _: statements.promote(), CONVERSATION),

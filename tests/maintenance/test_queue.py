@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from agentdb import maintenance
 from agentdb.database import Database
@@ -120,6 +120,7 @@ async def test_a_dry_run_counts_what_the_run_then_changes(
     await lapse(agentdb_database, agentdb_tenant.id, agentdb_freeze_now, 3)
     async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
         await headless(uow, agentdb_tenant.id, 2)
+        await unstarted(uow, agentdb_tenant.id, 3, agentdb_freeze_now() - LEASE)
 
     async def recover(**more: Any) -> Report:
         return await recover_queue_items(agentdb_database, older_than=LEASE, **{**how, **more})
@@ -211,7 +212,12 @@ async def test_a_verb_can_be_started_from_a_url(agentdb_url: str, verb: Verb) ->
 @pytest.mark.parametrize("verb", [purge_queue_items, recover_queue_items])
 @pytest.mark.parametrize(
     "wrong",
-    [{"batch": 0}, {"max_batches": 0}, {"older_than": timedelta(seconds=-1)}, {"batch": True}],
+    [
+        {"batch": 0},
+        {"batch": True},
+        {"max_batches": 0},
+        *({"older_than": age} for age in (timedelta(seconds=-1), timedelta.max, 5, None)),
+    ],
     ids=str,
 )
 async def test_a_verb_refuses_what_cannot_be(
@@ -220,6 +226,62 @@ async def test_a_verb_refuses_what_cannot_be(
     """No batch, and no time to come."""
     with pytest.raises(InvalidValueError):
         await verb(agentdb_database, **wrong)
+
+
+@pytest.mark.parametrize("attempts", [0, 1.5, "3", None])
+async def test_a_number_of_attempts_is_a_whole_number(
+    agentdb_database: Database, attempts: Any
+) -> None:
+    """From 1."""
+    with pytest.raises(InvalidValueError):
+        await recover_queue_items(agentdb_database, max_attempts=attempts)
+
+
+async def unstarted(uow: UnitOfWork, tenant: UUID, count: int, at: datetime) -> None:
+    """Store runs that are said to be at work, not since when, each before one that waits."""
+    running = {"status": "running", "created_at": at}
+    for number in range(count):
+        await put(uow, await begun(uow, f"unstarted-{number}"), tenant, running, {})
+
+
+async def test_a_run_that_was_never_begun_has_its_lease_from_its_creation(
+    agentdb_database: Database, agentdb_tenant: TenantAccount, agentdb_freeze_now: FrozenClock
+) -> None:
+    """No verb leaves such a row, and no claim finds it: its conversation would wait for ever."""
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        await unstarted(uow, agentdb_tenant.id, 1, agentdb_freeze_now())
+    agentdb_freeze_now.advance(LEASE - timedelta(microseconds=1))
+    assert sum((await recover_queue_items(agentdb_database)).counts.values()) == 0
+    agentdb_freeze_now.advance(timedelta(microseconds=1))
+
+    assert (await recover_queue_items(agentdb_database)).counts["ready"] == 1
+    assert await shown(agentdb_database) == ["ready", "queued"]
+
+
+async def test_a_batch_may_hold_more_than_a_statement_names(
+    agentdb_database: Database,
+    agentdb_tenant: TenantAccount,
+    agentdb_freeze_now: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is worked off in parts, in the same unit."""
+    monkeypatch.setattr("agentdb.ledger.queue.actions.KEYS_PER_STATEMENT", 2)
+    statements: list[int] = []
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        await headless(uow, agentdb_tenant.id, 3)
+    await lapse(agentdb_database, agentdb_tenant.id, agentdb_freeze_now, 5)
+
+    def note(_: Any, __: Any, ___: str, parameters: Any, *____: Any) -> None:
+        statements.append(len(parameters))
+
+    engine = agentdb_database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    report = await recover_queue_items(agentdb_database, older_than=LEASE, max_attempts=1)
+    event.remove(engine, "before_cursor_execute", note)
+
+    assert report.counts == {"ready": 0, "failed": 5, "promoted": 8}
+    assert await violations(agentdb_database) == []
+    assert max(statements) <= 10
 
 
 @pytest.mark.agentdb_commits

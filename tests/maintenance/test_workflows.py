@@ -159,8 +159,9 @@ async def test_concurrent_sweeps_do_each_row_once(
             agentdb_make.workflow_run_step(workflow_run=agentdb_make.workflow_run(started_at=at))
 
     async def call(number: int) -> Report:
-        sweep = [purge_deleted, fail_stale_runs][number % 2]
-        return await sweep(agentdb_database, batch=3)
+        if number % 2:
+            return await fail_stale_runs(agentdb_database, batch=3)
+        return await purge_deleted(agentdb_database, batch=3)
 
     outcomes = await run_concurrently(4, call, database=agentdb_database)
     await purge_deleted(agentdb_database)

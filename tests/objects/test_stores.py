@@ -86,6 +86,30 @@ async def test_no_key_leads_through_a_link_out_of_the_folder(tmp_path: Path) -> 
     assert [path.name for path in outside.iterdir()] == ["secret"]
 
 
+async def test_no_key_is_a_link_out_of_the_folder(tmp_path: Path) -> None:
+    """Nor is the last part of a key one; a link that leads to itself is no object either."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    store = FolderObjectStore(tmp_path / "objects")
+    await store.put("a/b", b"x")
+    (tmp_path / "objects" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "objects" / "loop").symlink_to("loop")
+
+    for call in (store.get("link"), store.put("link", b"x"), store.delete("link")):
+        with pytest.raises(InvalidValueError):
+            await call
+    with pytest.raises(UnavailableError):
+        await store.get("loop")
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+
+
+async def test_the_first_part_of_a_key_is_no_object(store: ObjectStore) -> None:
+    """There is nothing to delete under it."""
+    await store.put("a/b", b"one")
+
+    assert not await store.delete("a")
+    assert await store.get("a/b") == b"one"
+
+
 async def test_a_failed_write_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

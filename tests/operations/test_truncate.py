@@ -47,7 +47,7 @@ async def texts(uow: UnitOfWork, ref: UUID | str) -> list[str | None]:
 
 
 async def queued(
-    uow: UnitOfWork, conversation: UUID, status: QueueItemStatus, segment: UUID
+    uow: UnitOfWork, conversation: UUID, status: QueueItemStatus, segment: UUID | None
 ) -> int:
     """Store a run as the queue would have it."""
     values: dict[str, Any] = {
@@ -240,21 +240,27 @@ async def test_waiting_runs_stand_against_it_unless_cancelled(agentdb_uow: UnitO
     assert loaded.cancelled_at is not None
 
 
-async def test_runs_of_segments_that_stay_keep_their_places(agentdb_uow: UnitOfWork) -> None:
-    """Where the head is cancelled, the oldest waiting run of an earlier segment is the next."""
+async def test_runs_of_segments_that_were_hidden_before_stand_against_it_too(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """And those of no segment: rows of other origin, which would run unseen."""
     conversation = await begun(agentdb_uow)
     first = await turn(agentdb_uow, conversation, 0)
-    segments = agentdb_uow.conversation_ledger_segments
-    old = (await segments.active(conversation)).id
-    cut = await truncate_from(agentdb_uow, conversation, first)
-    waits = await queued(agentdb_uow, conversation, QueueItemStatus.QUEUED, old)
+    old = (await agentdb_uow.conversation_ledger_segments.active(conversation)).id
+    await truncate_from(agentdb_uow, conversation, first)
     question = await turn(agentdb_uow, conversation, 1)
-    head = await queued(agentdb_uow, conversation, QueueItemStatus.READY, cut.active.id)
+    runs = [
+        await queued(agentdb_uow, conversation, QueueItemStatus.READY, old),
+        await queued(agentdb_uow, conversation, QueueItemStatus.QUEUED, None),
+    ]
+    with pytest.raises(ConflictError):
+        await truncate_from(agentdb_uow, conversation, question)
     await truncate_from(agentdb_uow, conversation, question, cancel_queue=True)
 
-    items = agentdb_uow.conversation_run_queue_items
-    assert (await items.require(waits)).status == QueueItemStatus.READY
-    assert (await items.require(head)).status == QueueItemStatus.CANCELLED
+    rows = await agentdb_uow.conversation_run_queue_items.all()
+    assert [(row.id, row.status) for row in rows] == [
+        (key, QueueItemStatus.CANCELLED) for key in runs
+    ]
 
 
 async def test_a_run_at_work_refuses_it(agentdb_uow: UnitOfWork) -> None:

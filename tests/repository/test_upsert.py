@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agentdb import Database, UnitOfWork
+from agentdb.billing.repository import BillingPlanRepository
 from agentdb.errors import DuplicateError, InvalidValueError, NotFoundError
 from agentdb.models import StorageBucket, TenantAccount
 from agentdb.testing import Factory, capture_statements, run_concurrently
@@ -218,3 +219,27 @@ async def test_a_row_that_the_unit_has_added_is_found(system: UnitOfWork, parent
 
     assert (row, False) == await system.vector_stores.upsert(values, ["tenant_id", "name"])
     assert row.openai_id == "new"
+
+
+@pytest.mark.agentdb_commits
+@pytest.mark.agentdb_only("postgres")
+async def test_a_key_whose_holder_is_deleted_meanwhile_is_free(
+    agentdb_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is there when it is met and gone when it is looked up: it is made anew."""
+    async with agentdb_database.begin_system(reason="test") as uow:
+        old, _ = await uow.billing_plans.upsert(PLAN, ["code"])
+    look = BillingPlanRepository._holder  # pyright: ignore[reportPrivateUsage] -- between the two
+
+    async def delete_first(self: BillingPlanRepository, *arguments: Any) -> Any:
+        monkeypatch.undo()
+        async with agentdb_database.begin_system(reason="test") as other:
+            await other.billing_plans.delete(old.id)
+        return await look(self, *arguments)
+
+    monkeypatch.setattr(BillingPlanRepository, "_holder", delete_first)
+    async with agentdb_database.begin_system(reason="test") as uow:
+        new, created = await uow.billing_plans.upsert(PLAN, ["code"], update=())
+
+    assert created
+    assert new.id != old.id

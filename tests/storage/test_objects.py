@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from agentdb import Database, UnitOfWork
 from agentdb.errors import (
@@ -234,6 +235,10 @@ async def test_of_ready_and_delete_the_later_one_finds_the_other(
 async def test_a_page_follows_an_index(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
     """That of the tenant in its order; with a filter, too, no table is read from end to end."""
     row = agentdb_make.storage_object(conversation=agentdb_make.conversation())
+    for _ in range(200):  # of one row, any index would do
+        agentdb_make.storage_object(bucket_id=row.bucket_id)
+    if agentdb_uow.is_postgresql:
+        await agentdb_uow.execute(text("ANALYZE"))
     search = agentdb_uow.storage_objects.search
     (whole,) = await plans_of(agentdb_uow, search())
     filtered = await plans_of(agentdb_uow, search(conversation=row.conversation_id))

@@ -334,9 +334,15 @@ async def test_a_claim_is_entered_once(
             await claim.__aenter__()
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"lease": timedelta(0)}, {"max_attempts": 0}, {"poll": 0.0}], ids=str
-)
+WRONG: list[dict[str, Any]] = [
+    *({"lease": value} for value in (timedelta(0), timedelta.max, 300, None, "3")),
+    *({"max_attempts": value} for value in (0, 1.5, "3", None)),
+    *({"poll": value} for value in (0.0, -1, "1", None, float("nan"))),
+    *({"timeout": value} for value in (-1, "5", float("nan"))),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 async def test_terms_that_cannot_work_are_refused(
     agentdb_database: Database, wrong: dict[str, Any]
 ) -> None:

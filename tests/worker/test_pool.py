@@ -8,12 +8,23 @@ import pytest
 
 from agentdb.database import Database
 from agentdb.errors import InvalidValueError
+from agentdb.ledger.queue.repository import MAX_CLAIMED
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.models import TenantAccount
 from agentdb.worker import Terms, Worker
 from tests.worker.queue import PATIENCE, cancelled_by, fill, row, until
 
 pytestmark = pytest.mark.agentdb_commits
+
+
+WRONG: list[dict[str, Any]] = [
+    {"slots": 0},
+    {"slots": True},
+    {"slots": "3"},
+    {"drain": -1.0},
+    {"drain": None},
+    {"drain": "5"},
+]
 
 
 class Recorder:
@@ -116,17 +127,18 @@ async def test_a_stopped_worker_waits_for_what_runs_and_claims_no_more(
 async def test_runs_that_outlast_the_drain_are_ready_for_others(
     agentdb_database: Database, agentdb_tenant: TenantAccount
 ) -> None:
-    """They are cancelled, and the worker says so."""
+    """They are cancelled, and the worker says so; it was no failure, even at the last attempt."""
     (key,) = await fill(agentdb_database, agentdb_tenant.id)
     handler = Recorder()
-    worker = Worker(agentdb_database, handler, drain=0.0)
+    worker = Worker(agentdb_database, handler, terms=Terms(max_attempts=1), drain=0.0)
     working = asyncio.create_task(worker.run())
     await handler.begun(1)
     worker.stop()
 
     assert await working is False
     assert handler.at_work == 0
-    assert (await row(agentdb_database, key)).status == "ready"
+    stored = await row(agentdb_database, key)
+    assert (stored.status, stored.error) == ("ready", {"code": "released"})
 
 
 async def test_a_cancelled_worker_cancels_its_runs(
@@ -135,13 +147,54 @@ async def test_a_cancelled_worker_cancels_its_runs(
     """None of them is left to its lease."""
     ids = [(await fill(agentdb_database, agentdb_tenant.id, 1, f"c{n}"))[0] for n in range(2)]
     handler = Recorder()
-    working = asyncio.create_task(Worker(agentdb_database, handler, slots=2).run())
+    worker = Worker(agentdb_database, handler, slots=2, terms=Terms(max_attempts=1))
+    working = asyncio.create_task(worker.run())
     await handler.begun(2)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
 
     assert [(await row(agentdb_database, key)).status for key in ids] == ["ready"] * 2
+
+
+async def test_a_run_that_fails_while_its_worker_leaves_has_failed(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Only what the worker cancelled is given back."""
+    (key,) = await fill(agentdb_database, agentdb_tenant.id)
+    begun = asyncio.Event()
+
+    async def handler(_: Database, __: QueueItem) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("boom") from None
+
+    worker = Worker(agentdb_database, handler, terms=Terms(max_attempts=1), drain=0.0)
+    working = asyncio.create_task(worker.run())
+    async with asyncio.timeout(PATIENCE):
+        await begun.wait()
+    worker.stop()
+
+    assert await working is False
+    assert (await row(agentdb_database, key)).status == "failed"
+
+
+async def test_a_worker_may_have_more_slots_than_a_claim_takes(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """It claims several times."""
+    (key,) = await fill(agentdb_database, agentdb_tenant.id)
+    handler = Recorder()
+    handler.go_on.set()
+    worker = Worker(agentdb_database, handler, slots=MAX_CLAIMED + 1)
+    working = asyncio.create_task(worker.run())
+    await handler.begun(1)
+    worker.stop()
+
+    assert await working is True
+    assert (await row(agentdb_database, key)).status == "completed"
 
 
 async def test_a_worker_outlives_a_run_that_a_user_cancels(
@@ -166,7 +219,7 @@ async def test_a_worker_outlives_a_run_that_a_user_cancels(
     assert f"run {first}: the claim of the run has ended: cancelled" in caplog.messages
 
 
-@pytest.mark.parametrize("wrong", [{"slots": 0}, {"slots": True}, {"drain": -1.0}], ids=str)
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 async def test_a_worker_refuses_what_cannot_be(
     agentdb_database: Database, wrong: dict[str, Any]
 ) -> None:

@@ -14,9 +14,12 @@ from agentdb.cli import (
     doctor,
     downgrades,
     encryption,
+    maintain,
     migrations,
     streams,
+    stripe,
     tables,
+    tenant_data,
     verdicts,
     worker,
 )
@@ -37,8 +40,25 @@ SECTIONS = (
         ),
     ),
     ("Look at it", verdicts.COMMANDS),
-    ("Streams, runs, secrets", (*streams.COMMANDS, worker.worker, encryption.rotate_keys)),
-    ("This release", (*tables.COMMANDS, doctor.doctor, completion.completion)),
+    (
+        "Streams, runs, tenants",
+        (
+            *streams.COMMANDS,
+            worker.worker,
+            stripe.stripe,
+            tenant_data.tenant,
+        ),
+    ),
+    (
+        "Upkeep, this release",
+        (
+            maintain.maintain,
+            encryption.rotate_keys,
+            *tables.COMMANDS,
+            doctor.doctor,
+            completion.completion,
+        ),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agentdb.cli.failures import Failure
-from agentdb.cli.options import json_option, schema_option, setting, url_option
+from agentdb.cli.options import batch_option, json_option, schema_option, url_option
 from agentdb.cli.output import print_json, print_sections, tell
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Only the values of this table; may be repeated.",
 )
-@setting(
-    "--batch",
-    "AGENTDB_ROTATE_BATCH",
-    type=click.IntRange(1, 10_000),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="Rows of one transaction.",
-)
+@batch_option(1000)
 @click.option("--dry-run", is_flag=True, help="Only count what would be encrypted again.")
 @url_option
 @schema_option

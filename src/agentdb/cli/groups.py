@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -67,7 +67,7 @@ class Commands(click.Group):
 
     @override
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_paragraph()
+        # Without a line before it: the help would not fit one screen.
         formatter.write_text(self.epilog or "")
 
     def _options(self, ctx: click.Context) -> list[tuple[str, str]]:
@@ -84,12 +84,21 @@ def _refuse_unknown(ctx: click.Context, command: click.Command) -> None:
     Raises:
         UsageError: There is one.
     """
-    known = {parameter.name for parameter in command.params} | _FOR_ALL
+    known = {parameter.name for leaf in leaves(command) for parameter in leaf.params} | _FOR_ALL
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and name not in known:
             raise click.UsageError(f"{command.name} has no option {parameter.opts[0]}", ctx)
+
+
+def leaves(command: click.Command) -> Iterator[click.Command]:
+    """Yield a command, or those of a group that stands for several."""
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    for inner in command.commands.values():
+        yield from leaves(inner)
 
 
 def _lines(title: str, commands: Sequence[click.Command]) -> list[str]:

@@ -172,6 +172,19 @@ def limits_of(
     )
 
 
+def batch_option(default: int) -> Decorator[Any]:
+    """Return the decorator that gives a command the size of its batches."""
+    return setting(
+        "--batch",
+        "AGENTDB_BATCH",
+        type=click.IntRange(1, 10_000),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Rows of one transaction.",
+    )
+
+
 url_option = inherited("--url")
 schema_option = inherited("--schema")
 json_option = inherited("--json")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, bindparam, select, true
 
+from agentdb.checks import check_values
 from agentdb.conversations.messages import message_rows
 from agentdb.conversations.rows import MessageRow
 from agentdb.conversations.statements import (
@@ -20,6 +21,7 @@ from agentdb.conversations.statements import (
     segments,
     visible_message,
 )
+from agentdb.tenancy.guard import KEYS_PER_STATEMENT
 from agentdb.types import Uuid
 from agentdb.unit import Unit
 
@@ -30,15 +32,14 @@ async def last_messages(
     unit: Unit, wanted: Iterable[UUID], count: int, tenant: UUID | None
 ) -> dict[UUID, list[MessageRow]]:
     """Return the last *count* visible messages of each conversation that has any."""
-    keys = list(dict.fromkeys(wanted))
-    if not keys:
-        return {}
+    keys = list(dict.fromkeys(check_values(wanted, "conversations")))
     statement = last_of_many(confined=tenant is not None, postgresql=unit.is_postgresql)
-    parameters = {"conversations": keys, "count": count}
-    parameters |= {} if tenant is None else {"tenant": tenant}
+    given = {"count": count} if tenant is None else {"count": count, "tenant": tenant}
     found: dict[UUID, list[MessageRow]] = {}
-    for row in message_rows(await unit.execute(statement, parameters)):
-        found.setdefault(row.conversation_id, []).append(row)
+    for start in range(0, len(keys), KEYS_PER_STATEMENT):
+        parameters = {"conversations": keys[start : start + KEYS_PER_STATEMENT], **given}
+        for row in message_rows(await unit.execute(statement, parameters)):
+            found.setdefault(row.conversation_id, []).append(row)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Result
 
+from agentdb.checks import check_values
 from agentdb.conversations.rows import MessageRow, NewMessage
 from agentdb.conversations.statements import GIVEN
 from agentdb.errors import InvalidValueError
@@ -18,7 +19,10 @@ def message_columns(message: NewMessage) -> dict[str, Any]:
     content = message.content
     columns = {name: getattr(message, name) for name in (*GIVEN, "created_at")}
     columns["content"] = {"text": content} if isinstance(content, str) else content
-    columns["attachments"] = list(message.attachments)
+    columns["attachments"] = check_values(message.attachments, "attachments")
+    if any(type(attachment) is not dict for attachment in columns["attachments"]):
+        expected = "expects JSON objects"
+        raise InvalidValueError(expected, table="agent_messages", column="attachments")
     if type(columns["content"]) is not dict:
         expected = "expects text or a JSON object"
         raise InvalidValueError(expected, table="agent_messages", column="content")

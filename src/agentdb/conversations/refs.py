@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from agentdb.checks import check_text
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import (
     conversations,
@@ -27,9 +28,7 @@ def stored_key(tenant: UUID, key: str) -> str:
         InvalidValueError: The key is empty, or begins with the tenant's id and a colon itself.
         ValueTooLongError: It has more than 218 characters.
     """
-    if not key:
-        raise InvalidValueError("a conversation key is text of 1 character or more")
-    if len(key) > MAX_EXTERNAL_KEY:
+    if len(check_text(key, "a conversation key")) > MAX_EXTERNAL_KEY:
         message = f"a conversation key has at most {MAX_EXTERNAL_KEY} characters"
         raise ValueTooLongError(message, limit=MAX_EXTERNAL_KEY)
     if key.startswith(f"{tenant}:"):
@@ -42,7 +41,10 @@ def key_of(tenant: UUID | None, ref: str) -> str:
 
     Raises:
         TenantRequiredError: No tenant is known, and the key is unique within one alone.
+        InvalidValueError: It is no key: a number, for example, is not taken for its digits.
     """
+    if not isinstance(ref, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise InvalidValueError("a conversation is named by its id or by its key")
     if tenant is None:
         raise TenantRequiredError("a conversation key needs a tenant: pass tenant_id")
     return f"{tenant}:{ref}"

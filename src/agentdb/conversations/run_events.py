@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from agentdb.checks import check_count, check_text, check_values
 from agentdb.conversations.models import AgentRunEvent
 from agentdb.conversations.rows import NewRunEvent
+from agentdb.errors import InvalidValueError
 
 _IDENTITY = ("run_item_type", "run_item_name", "tool_call_id")
 _CONTENT = (
@@ -25,6 +27,23 @@ _CONTENT = (
     "attachments",
     "workflow_run_id",
 )
+
+
+def checked_events(events: Iterable[NewRunEvent]) -> list[NewRunEvent]:
+    """Return the items of a run, whose responses and numbers can be looked up.
+
+    Raises:
+        InvalidValueError: One is no item, or has no such response or number.
+    """
+    checked = check_values(events, "run events")
+    for event in checked:
+        if not isinstance(event, NewRunEvent):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+            raise InvalidValueError("expects NewRunEvent objects")
+        if event.response_id is not None:
+            check_text(event.response_id, "a response id")
+        if event.sequence_no is not None:
+            check_count(event.sequence_no, "a number", least=0)
+    return checked
 
 
 def run_event(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from sqlalchemy import (
@@ -108,7 +109,8 @@ class Search:
         statement = build(chosen, started=after is not None)
         if after is not None:
             parameters |= dict(zip(("score", "updated", "conversation"), after, strict=True))
-        parameters.update(query=self.query, limit=limit)
+        # Texts come composed from keyboards and models; a query may be pasted from elsewhere.
+        parameters.update(query=normalize("NFC", self.query), limit=limit)
         return list(await unit.execute(statement, parameters))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn, cast
 
+from agentdb.checks import check_count, check_values
 from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.types.json import JsonText, check_json, dump_json
 
@@ -65,10 +66,11 @@ def read_batch(
             does not increase within its stream; the message counts frames from 1.
         ValueTooLongError: A frame is larger than *inline_limit* bytes, and nothing is spilled.
     """
+    check_count(inline_limit, "an inline limit", least=0)
     batch = Batch()
     last: dict[str, int] = {}
-    for number, frame in enumerate(frames, start=1):
-        row = _read_frame(frame, number)
+    for number, frame in enumerate(check_values(frames, "frames"), start=1):
+        row = _read_frame(_plain(frame, number), number)
         stream, event = row["stream_id"], row["event_id"]
         if stream in last and event <= last[stream]:
             _refuse(number, "event_id must increase within its stream")
@@ -85,10 +87,9 @@ def check_event_id(event_id: int) -> None:
     """Refuse what can be no event id, 0 for none included.
 
     Raises:
-        InvalidValueError: It is no whole number from 0.
+        InvalidValueError: It is no whole number from 0 of 64 bits.
     """
-    if type(event_id) is not int or event_id < 0:
-        raise InvalidValueError("an event id is a whole number from 0")
+    check_count(event_id, "an event id", least=0)
 
 
 def _refuse(number: int, message: str) -> NoReturn:
@@ -100,9 +101,15 @@ def _too_large(number: int, size: int, inline_limit: int) -> ValueTooLongError:
     return ValueTooLongError(message, limit=inline_limit)
 
 
-def _read_frame(frame: Mapping[str, Any], number: int) -> dict[str, Any]:
-    if not isinstance(frame, dict):
+def _plain(frame: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return a frame as a dict, its members of an enumeration as the text that they are."""
+    if not isinstance(frame, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
         _refuse(number, "expects a JSON object")
+    values = frame.items()
+    return {k: str.__str__(v) if isinstance(v, str) else v for k, v in values}
+
+
+def _read_frame(frame: dict[str, Any], number: int) -> dict[str, Any]:
     for name, kind in _REQUIRED.items():
         if type(frame.get(name)) is not kind:
             _refuse(number, f"{name} is required, as {_NAMES[kind]}")

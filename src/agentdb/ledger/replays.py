@@ -9,10 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from agentdb.checks import check_text, check_values
 from agentdb.conversations.refs import require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import conversations
-from agentdb.errors import ResyncRequiredError
+from agentdb.errors import InvalidValueError, ResyncRequiredError
 from agentdb.ledger.frames import check_event_id
 from agentdb.ledger.rows import LedgerFrame, LedgerPage
 from agentdb.ledger.statements import find_frame, replay
@@ -22,7 +23,21 @@ from agentdb.unit import Unit
 MAX_REPLAY = 1000
 """Frames of one replay at the most."""
 
+MAX_KINDS = 1000
+
 _NO_FLOOR = -1
+
+
+def checked_kinds(kinds: Collection[str]) -> list[str]:
+    """Return kinds of frames in one order.
+
+    Raises:
+        InvalidValueError: One is no text, or there are more than any database takes at once.
+    """
+    chosen = sorted({check_text(kind, "a kind") for kind in check_values(kinds, "kinds")})
+    if len(chosen) > MAX_KINDS:
+        raise InvalidValueError(f"a reader chooses up to {MAX_KINDS} kinds")
+    return chosen
 
 
 async def locate(unit: Unit, ref: ConversationRef, tenant_id: UUID | None) -> tuple[UUID, UUID]:
@@ -74,7 +89,7 @@ class Reading:
         """Choose frames of the conversation and tenant of *place*."""
         chosen: dict[str, Any] = {"workflow_run_id": workflow_run_id, "stream_id": stream_id}
         if kinds is not None:
-            chosen["kinds"] = sorted(set(kinds))
+            chosen["kinds"] = checked_kinds(kinds)
         filters = {name: value for name, value in chosen.items() if value is not None}
         return cls(*place, filters, fingerprint((), "replay", place[0], sorted(filters.items())))
 

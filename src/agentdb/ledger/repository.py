@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
+from agentdb.checks import check_text
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.ledger.appends import append_batch, append_spilling
@@ -118,7 +119,11 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
 
         A frame above *inline_limit* goes gzipped to *store*, before the conversation is locked; its
         object and its row then commit together. A unit that rolls back leaves the bytes in the
-        store; the same frame sent again overwrites them.
+        store; the same frame sent again overwrites them. Of different frames that are sent at once
+        under one id, the first is recorded, and the bytes of the others stay in the store.
+
+        Frames of one call have to be in order; an event id below a recorded one is stored where it
+        comes: a delivery that was late is not lost.
 
         Args:
             ref: The conversation; a frame's own ``conversation_id`` does not route it.
@@ -183,7 +188,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
             limit: Frames of a page, 1 to 1000.
             workflow_run_id: Only frames of this run.
             stream_id: Only frames of this stream.
-            kinds: Only frames of these kinds.
+            kinds: Only frames of these kinds, 1,000 at the most.
             store: Where larger frames are; without it they come without ``raw`` and ``payload``.
             tenant_id: The tenant, in a system unit.
 
@@ -191,7 +196,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
             NotFoundError: There is no such conversation, or the store has lost an object.
             ResyncRequiredError: The frame at the cursor was truncated away or purged since.
             InvalidCursorError: The cursor is damaged or of another query.
-            InvalidValueError: The limit is none.
+            InvalidValueError: The limit is none, or a kind is no text.
             CorruptObjectError: An object is not the one that was recorded.
         """
         place = await locate(self.unit, ref, tenant_id)
@@ -232,6 +237,7 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
             InvalidValueError: The event id or the limit is none.
             CorruptObjectError: An object is not the one that was recorded.
         """
+        check_text(stream_id, "a stream id")
         reading = Reading.of(await locate(self.unit, ref, tenant_id), stream_id=stream_id)
         position = await reading.after_event(self.unit, last_event_id)
         return await self._page(reading, position, limit, store)

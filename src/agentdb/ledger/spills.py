@@ -34,7 +34,7 @@ class Spill:
 
     Attributes:
         frame: Its stream and event id.
-        key: Key of its object; the same at each retry.
+        key: Key of its object; the same at each retry, and another for other content.
         content: Its gzipped JSON; the same bytes at each retry.
     """
 
@@ -48,13 +48,20 @@ def spills_of(conversation: UUID, batch: Batch) -> Iterator[Spill]:
     for place, text in batch.spilled.items():
         row = batch.rows[place]
         frame = row["stream_id"], row["event_id"]
-        yield Spill(frame, object_key(conversation, *frame), compress(text.encode()))
+        content = compress(text.encode())
+        yield Spill(frame, object_key(conversation, *frame, content), content)
 
 
-def object_key(conversation: UUID, stream: str, event: int) -> str:
-    """Return the key of a frame's object; stream ids are any text, so their digest stands there."""
+def object_key(conversation: UUID, stream: str, event: int, content: bytes) -> str:
+    """Return the key of a frame's object.
+
+    Stream ids are any text, so their digest stands there. The content has a part in it: of two
+    writers who send different frames under one id, the one whose frame is not recorded must not
+    overwrite the object of the one that is.
+    """
     digest = hashlib.sha256(stream.encode()).hexdigest()
-    return f"ledger/{conversation}/{digest}/{event}.json.gz"
+    version = hashlib.sha256(content).hexdigest()[:16]
+    return f"ledger/{conversation}/{digest}/{event}-{version}.json.gz"
 
 
 def compress(content: bytes) -> bytes:

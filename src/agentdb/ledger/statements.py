@@ -36,7 +36,7 @@ from agentdb.conversations.statements import (
     segments,
     stamp,
 )
-from agentdb.types import RowId, String, UTCDateTime
+from agentdb.types import BigInteger, RowId, String, UTCDateTime
 
 GIVEN = (
     "schema_version",
@@ -138,7 +138,7 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
         visible_frame(),
     ]
     if "floor" in filters:
-        conditions.append(events.c.event_id > bindparam("floor", type_=Integer()))
+        conditions.append(events.c.event_id > bindparam("floor", type_=BigInteger()))
     equal = sorted(filters & {"workflow_run_id", "stream_id"})
     conditions.extend(events.c[name] == bindparam(name, type_=String()) for name in equal)
     if "kinds" in filters:
@@ -164,7 +164,7 @@ def find_frame() -> Query:
         .join(segments, segments.c.id == events.c.segment_id)
         .where(
             *_of_stream(),
-            events.c.event_id == bindparam("event", type_=Integer()),
+            events.c.event_id == bindparam("event", type_=BigInteger()),
             visible_frame(),
         )
     )

@@ -18,7 +18,7 @@ from agentdb.driver_errors import may_pass
 from agentdb.errors import CommitUnknownError, InvalidValueError, TransientError, UnavailableError
 from agentdb.hints import hints_of
 from agentdb.ledger.payloads import Location, fill, locate_objects
-from agentdb.ledger.replays import Position, Reading, locate
+from agentdb.ledger.replays import Position, Reading, checked_kinds, locate
 from agentdb.ledger.rows import LedgerFrame, frames_topic
 from agentdb.ledger.values import TERMINAL_KINDS
 from agentdb.objects import ObjectStore
@@ -64,6 +64,22 @@ class Wanted:
     until_terminal: bool
     poll: float
 
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            InvalidValueError: It does.
+        """
+        if self.after is not None and self.last_event_id is not None:
+            raise InvalidValueError("a tail begins at a cursor or at an event, not at both")
+        if self.last_event_id is not None and self.stream_id is None:
+            raise InvalidValueError("the last event id needs its stream")
+        if type(self.poll) not in {int, float} or not self.poll > 0:
+            raise InvalidValueError("the time between two looks is more than 0 seconds")
+        kinds = None if self.kinds is None else checked_kinds(self.kinds)
+        if self.until_terminal and kinds is not None and not TERMINAL_KINDS.issubset(kinds):
+            raise InvalidValueError("without the terminal kinds it would not end")
+
 
 class Tail:
     """Yields the frames of a conversation as they are committed; made by `Database.tail`.
@@ -74,12 +90,9 @@ class Tail:
 
     def __init__(self, database: Source, wanted: Wanted, stop: asyncio.Event | None) -> None:
         """Take note; nothing is read before the first frame is asked for."""
-        if wanted.after is not None and wanted.last_event_id is not None:
-            raise InvalidValueError("a tail begins at a cursor or at an event, not at both")
-        if wanted.last_event_id is not None and wanted.stream_id is None:
-            raise InvalidValueError("the last event id needs its stream")
-        if not wanted.poll > 0:
-            raise InvalidValueError("the time between two looks is more than 0 seconds")
+        wanted.check()
+        if not isinstance(stop, asyncio.Event | None):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+            raise InvalidValueError("a tail is stopped by an asyncio.Event")
         self._database = database
         self._wanted = wanted
         self._stop = stop

@@ -47,8 +47,9 @@ class Tailing:
             kinds: Only frames of these kinds.
             store: Where larger frames are; without it they come without ``raw`` and ``payload``.
             stop: Ends the tail when it is set.
-            until_terminal: End after the first terminal frame (``error`` or ``final``). With
-                *stream_id*, a tail that begins behind it ends at once.
+            until_terminal: End after the first terminal frame (``error`` or ``final``), which
+                *kinds* have to include. With *stream_id*, a tail that begins behind it ends at
+                once.
             poll: Seconds between two looks at the most.
 
         Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import URL
 from typing_extensions import Unpack, override
 
+from agentdb.checks import check_count, check_duration
 from agentdb.database import Database
-from agentdb.errors import InvalidValueError
-from agentdb.ledger.queue.actions import QueueAction
+from agentdb.ledger.queue.actions import QueueAction, portions
 from agentdb.ledger.queue.leases import lock_free_conversations
 from agentdb.ledger.queue.repository import LEASE, MAX_ATTEMPTS
 from agentdb.ledger.queue.taking import end_leases, lease_of
@@ -52,7 +53,8 @@ async def recover_queue_items(
     """End leases that have lapsed, and give a head to conversations that wait without one.
 
     A claim does the first by itself: this is for queues that nobody claims from, and for rows that
-    were written by other means than the verbs.
+    were written by other means than the verbs. A run that one of those says is being worked on, and
+    not since when, has its lease from its creation.
 
     Args:
         db: The database, or its URL.
@@ -64,11 +66,13 @@ async def recover_queue_items(
     Returns:
         Counts of ``ready``, ``failed`` and ``promoted`` runs; the last became the head.
     """
-    if older_than <= timedelta(0) or max_attempts < 1:
-        raise InvalidValueError("a lease is above 0, a number of attempts from 1")
+    check_duration(older_than, "a lease", positive=True)
+    check_count(max_attempts, "a number of attempts")
     plan = Plan(**options)
-    lapsed = _Lapsed(plan.tenant_id, older_than, max_attempts)
-    return await run_sweeps(db, [lapsed, _Headless(plan.tenant_id)], plan)
+    leases = [
+        _Lapsed(plan.tenant_id, older_than, max_attempts, begun=begun) for begun in (True, False)
+    ]
+    return await run_sweeps(db, [*leases, _Headless(plan.tenant_id)], plan)
 
 
 async def purge_queue_items(
@@ -92,15 +96,25 @@ async def purge_queue_items(
 
 
 class _Lapsed(Sweep[_Lease]):
-    """Leases that have ended, in the order of their beginnings."""
+    """Leases that have ended, in the order of their beginnings; or those that never began."""
 
     name = "recover_queue_items"
     outcomes: ClassVar[tuple[str, ...]] = ("ready", "failed", "promoted")
 
-    def __init__(self, tenant: UUID | None, lease: timedelta, max_attempts: int) -> None:
+    def __init__(
+        self, tenant: UUID | None, lease: timedelta, max_attempts: int, *, begun: bool
+    ) -> None:
         self._tenant = tenant
         self._lease = lease
         self._max_attempts = max_attempts
+        self._begun = begun
+
+    def _which(self, action: QueueAction) -> dict[str, bool]:
+        return {
+            "confined": action.confined,
+            "postgresql": action.postgresql,
+            "begun": self._begun,
+        }
 
     def _given(self, action: QueueAction) -> dict[str, Any]:
         return {**lease_of(action, self._lease), "max_attempts": self._max_attempts}
@@ -110,15 +124,8 @@ class _Lapsed(Sweep[_Lease]):
         action = QueueAction(uow, self._tenant)
         given = self._given(action)
         at, last = after or (None, None)
-        found = await action.rows(
-            lapsed_items(
-                confined=action.confined, postgresql=action.postgresql, started=after is not None
-            ),
-            limit=limit,
-            at=at,
-            after=last,
-            **given,
-        )
+        statement = lapsed_items(**self._which(action), started=after is not None)
+        found = await action.rows(statement, limit=limit, at=at, after=last, **given)
         ended = await end_leases(action, found, given)
         counts = {
             "ready": sum(item.status == QueueItemStatus.READY for item in ended.items),
@@ -126,13 +133,12 @@ class _Lapsed(Sweep[_Lease]):
             "promoted": len(ended.promoted),
         }
         full = len(found) == limit
-        return Batch(counts, (found[-1].started_at, found[-1].id) if full else None)
+        return Batch(counts, (found[-1].since, found[-1].id) if full else None)
 
     @override
     async def count(self, uow: UnitOfWork, limit: int | None) -> Counted:
         action = QueueAction(uow, self._tenant)
-        which = {"confined": action.confined, "postgresql": action.postgresql}
-        statement = count_lapsed(**which, limited=limit is not None)
+        statement = count_lapsed(**self._which(action), limited=limit is not None)
         (found,) = await action.rows(statement, limit=limit, **self._given(action))
         return Counted(found.rows, {name: getattr(found, name) for name in self.outcomes})
 
@@ -153,10 +159,10 @@ class _Headless(Sweep[UUID]):
         found: list[UUID] = [
             row[0] for row in await action.rows(statement, limit=limit, behind=after)
         ]
-        promoted = await self._promote(action, found) if found else []
+        promoted = [key for some in portions(found) for key in await self._promote(action, some)]
         return Batch({"promoted": len(promoted)}, found[-1] if len(found) == limit else None)
 
-    async def _promote(self, action: QueueAction, conversations: list[UUID]) -> list[int]:
+    async def _promote(self, action: QueueAction, conversations: Sequence[UUID]) -> list[int]:
         free = await action.rows(lock_free_conversations(), conversations=conversations)
         return await action.promote(*(row.id for row in free))
 

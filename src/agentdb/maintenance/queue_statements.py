@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Delete,
-    Integer,
     and_,
     bindparam,
     delete,
@@ -36,27 +35,31 @@ _FINISHED = (QueueItemStatus.COMPLETED, QueueItemStatus.FAILED, QueueItemStatus.
 
 
 @cache
-def lapsed_items(*, confined: bool, postgresql: bool, started: bool) -> Query:
+def lapsed_items(*, confined: bool, postgresql: bool, begun: bool, started: bool) -> Query:
     """Find leases that have ended, the oldest first.
 
     Args:
         confined: Whether a tenant is named.
         postgresql: Which database it is for.
+        begun: Whether they have a beginning; those of other origin that have none last from the
+            creation of the item.
         started: Whether a position is given to go on from.
     """
-    columns = ("id", "conversation_id", "attempt_count", "started_at")
-    query = select(*(items.c[name] for name in columns))
-    query = query.where(*lapsed(postgresql=postgresql), *own(confined=confined))
+    since = items.c.started_at if begun else items.c.created_at
+    columns = [items.c[name] for name in ("id", "conversation_id", "attempt_count")]
+    query = select(*columns, since.label("since")).where(*lapsed(since, postgresql=postgresql))
+    query = query.where(*([] if begun else [items.c.started_at.is_(None)]), *own(confined=confined))
     if started:
         position = tuple_(bindparam("at", type_=UTCDateTime()), bindparam("after", type_=RowId()))
-        query = query.where(tuple_(items.c.started_at, items.c.id) > position)
-    return query.order_by(items.c.started_at, items.c.id).limit(LIMIT)
+        query = query.where(tuple_(since, items.c.id) > position)
+    return query.order_by(since, items.c.id).limit(LIMIT)
 
 
 @cache
-def count_lapsed(*, confined: bool, postgresql: bool, limited: bool) -> Query:
+def count_lapsed(*, confined: bool, postgresql: bool, begun: bool, limited: bool) -> Query:
     """Count what would become of them."""
-    found: Any = lapsed_items(confined=confined, postgresql=postgresql, started=False)
+    which = {"confined": confined, "postgresql": postgresql, "begun": begun}
+    found: Any = lapsed_items(**which, started=False)
     lease = (found if limited else found.limit(None)).subquery()
     other = items.alias("other")
     waiting = exists(
@@ -121,5 +124,5 @@ def count_finished(*, confined: bool, limited: bool) -> Query:
     """Count finished items."""
     found = select(items.c.id).where(*_finished(confined=confined))
     if limited:
-        found = found.limit(bindparam("limit", type_=Integer()))
+        found = found.limit(LIMIT)
     return select(func.count().label("rows")).select_from(found.subquery())

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL
 
+from agentdb.checks import LONGEST, check_duration
 from agentdb.database import Database
 from agentdb.errors import InvalidValueError
 from agentdb.unit_of_work import UnitOfWork
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 BATCH = 1000
 """Rows of one unit of work."""
+
+LONGEST_AGE = LONGEST
+"""The oldest that rows are asked to be: the instant that it reaches back to is a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class Sweep(ABC, Generic[P]):
         """Count in SQL what `change` would do to the first *limit* rows, None for all."""
 
 
+Progress: TypeAlias = Callable[[Mapping[str, int]], None]
+
+
 class PlanOptions(TypedDict, total=False):
     """The keyword arguments that all verbs share.
 
@@ -97,12 +104,14 @@ class PlanOptions(TypedDict, total=False):
         batch: Rows of one unit of work, 1000 by default.
         max_batches: Units of work that change rows, at the most; None, the default, for no limit.
         dry_run: Only count, in SQL, what a run would change now.
+        progress: Called after each unit of work with the counts so far.
     """
 
     tenant_id: UUID | None
     batch: int
     max_batches: int | None
     dry_run: bool
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,7 @@ class Plan:
     batch: int = BATCH
     max_batches: int | None = None
     dry_run: bool = False
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no number of rows or units."""
@@ -139,8 +149,7 @@ async def run_sweeps(db: Database | str | URL, sweeps: Sequence[Sweep[Any]], pla
             done = left is None or left > 0
             if not done:
                 break
-            walked = await walk(database, sweep, plan, left)
-            counts.update(walked.counts)
+            walked = await walk(database, sweep, _Task(plan, left, counts))
             done = walked.done
             left = None if left is None else left - walked.batches
     return Report(dict(counts), done)
@@ -157,45 +166,54 @@ async def opened(db: Database | str | URL) -> AsyncGenerator[Database]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Task:
+    plan: Plan
+    max_batches: int | None
+    counts: Counter[str]
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        self.counts.update(counts)
+        if self.plan.progress is not None:
+            self.plan.progress(dict(self.counts))
+
+
+@dataclass(frozen=True, slots=True)
 class _Walked:
-    counts: Mapping[str, int]
     batches: int
     done: bool
 
 
-async def _count(
-    database: Database, sweep: Sweep[Any], plan: Plan, max_batches: int | None
-) -> _Walked:
-    limit = None if max_batches is None else plan.batch * max_batches
+async def _count(database: Database, sweep: Sweep[Any], task: _Task) -> _Walked:
+    plan = task.plan
+    limit = None if task.max_batches is None else plan.batch * task.max_batches
 
     # A reader: on SQLite a long count would else keep all writers waiting.
     reason = None if plan.tenant_id else sweep.name
     async with database.read(tenant=plan.tenant_id, reason=reason) as uow:
         found = await sweep.count(uow, limit)
     done = limit is None or found.rows < limit
-    return _Walked(found.counts, -(-found.rows // plan.batch), done)
+    task.add(found.counts)
+    return _Walked(-(-found.rows // plan.batch), done)
 
 
-async def _change(
-    database: Database, sweep: Sweep[Any], plan: Plan, max_batches: int | None
-) -> _Walked:
-    counts: Counter[str] = Counter()
+async def _change(database: Database, sweep: Sweep[Any], task: _Task) -> _Walked:
+    plan = task.plan
     position: Any = None
     batches = 0
-    while max_batches is None or batches < max_batches:
+    while task.max_batches is None or batches < task.max_batches:
         batch = await _run(
             database,
             sweep.name,
             plan.tenant_id,
             partial(sweep.change, after=position, limit=plan.batch),
         )
-        counts.update(batch.counts)
+        task.add(batch.counts)
         # One that found nothing to do takes no turn from the sweep that follows.
         batches += batch.looked > 0 or batch.position is not None or any(batch.counts.values())
         position = batch.position
         if position is None:
-            return _Walked(counts, batches, done=True)
-    return _Walked(counts, batches, done=False)
+            return _Walked(batches, done=True)
+    return _Walked(batches, done=False)
 
 
 async def _run(
@@ -211,6 +229,5 @@ async def _run(
 
 async def cutoff(uow: UnitOfWork, older_than: timedelta) -> datetime:
     """Return the instant before which a row is old, by the clock of the database."""
-    if older_than < timedelta(0):
-        raise InvalidValueError("an age is 0 or more")
+    check_duration(older_than, "an age")
     return await uow.read_clock() - older_than

@@ -69,8 +69,11 @@ class FolderObjectStore:
 
     def _path(self, key: str) -> Path:
         path = self.root.joinpath(*key_parts(key))
-        if not path.parent.resolve().is_relative_to(self.root):
-            raise InvalidValueError("the key leads out of the folder")
+        with _failures():
+            # Also where the name itself is a link; a write replaces it, and does not follow it.
+            inside = path.resolve().is_relative_to(self.root)
+            if not inside or not path.parent.resolve().is_relative_to(self.root):
+                raise InvalidValueError("the key leads out of the folder")
         return path
 
     def _put(self, key: str, content: bytes) -> None:
@@ -104,8 +107,11 @@ class FolderObjectStore:
         with _failures():
             try:
                 path.unlink()
-            except (FileNotFoundError, NotADirectoryError):
-                return False
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+                # The name of a folder is none of an object; some systems call it forbidden.
+                if path.is_dir() or not path.exists():
+                    return False
+                raise
             return True
 
 
@@ -113,7 +119,7 @@ class FolderObjectStore:
 def _failures() -> Generator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter of a loop of links
         raise UnavailableError("the folder of the objects cannot be used") from error
 
 

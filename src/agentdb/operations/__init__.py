@@ -27,6 +27,14 @@ from agentdb.operations.subscriptions import (
     cancel_subscription,
     start_subscription,
 )
+from agentdb.operations.tenant_data import (
+    ExportedRow,
+    ImportedTenant,
+    erase_tenant,
+    export_tenant,
+    import_tenant,
+    write_export,
+)
 from agentdb.operations.truncation import Truncated, truncate_from
 from agentdb.operations.user_deletion import DELETED_USER, DeletedUser, delete_user
 from agentdb.operations.workflows import (
@@ -46,6 +54,8 @@ __all__ = [
     "Completed",
     "Deleted",
     "DeletedUser",
+    "ExportedRow",
+    "ImportedTenant",
     "Provisioned",
     "ReuseCheck",
     "RunActivity",
@@ -69,6 +79,9 @@ __all__ = [
     "delete_user",
     "detach_file",
     "disable_user",
+    "erase_tenant",
+    "export_tenant",
+    "import_tenant",
     "inbox",
     "ingest_invoice",
     "ingest_stripe_event",
@@ -87,4 +100,5 @@ __all__ = [
     "start_subscription",
     "start_workflow_run",
     "truncate_from",
+    "write_export",
 ]

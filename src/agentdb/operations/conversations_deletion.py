@@ -28,6 +28,7 @@ from agentdb.ledger.objects import LeftObject, leave_objects
 from agentdb.orm import Base
 from agentdb.tenancy.predicates import table_of
 from agentdb.unit_of_work import UnitOfWork
+from agentdb.workflows.models import WorkflowRun
 
 _PARTS: tuple[type[Base], ...] = (
     AgentMessage,
@@ -87,7 +88,15 @@ async def delete_conversation(
         events.c.conversation_id == conversation, events.c.payload_object_id.is_not(None)
     )
     objects = await leave_objects(uow, spilled, await uow.read_clock(now))
+    named = select(WorkflowRun.id).where(
+        WorkflowRun.conversation_id.in_(
+            select(AgentConversation.conversation_key).where(AgentConversation.id == conversation)
+        )
+    )
+    runs = (await uow.execute(named)).scalars().all()
     await uow.agent_conversations.delete(conversation)
+    for run in runs:  # which the database has taken from it
+        await uow.refresh(WorkflowRun, run)
     counts[AgentConversation.__tablename__] = 1
     return Deleted(counts=counts, objects=objects)
 

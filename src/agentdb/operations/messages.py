@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from agentdb.checks import check_fields, check_text, check_values
 from agentdb.conversations.models import AgentConversation
 from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage, RunMetadata
 from agentdb.errors import InvalidValueError, NotFoundError
@@ -61,6 +62,10 @@ async def append_messages(
         DuplicateError: The provider's id belongs to another conversation.
     """
     tenant = uow.scope.owner(tenant_id)
+    if create is not None:
+        check_text(create, "an agent")
+    check_fields(run_metadata or {}, RunMetadata)
+    messages = check_values(messages, "messages")
     conversation: UUID | None = None
     async with undo_with(uow) as touch:
         conversation = await _conversation(uow, ref, create, user_id, tenant)

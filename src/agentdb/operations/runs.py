@@ -13,6 +13,7 @@ from sqlalchemy import select
 from agentdb.activity.rows import ActivityFields
 from agentdb.activity.values import ActivityAction, ActivityObjectType
 from agentdb.auth.models import User
+from agentdb.checks import check_count, check_fields, check_text
 from agentdb.conversations.models import AgentRunUsage
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import (
@@ -24,7 +25,7 @@ from agentdb.conversations.rows import (
     UsageFields,
 )
 from agentdb.conversations.statements import conversations
-from agentdb.errors import ConflictError
+from agentdb.errors import ConflictError, InvalidValueError
 from agentdb.operations.undoing import undo_with
 from agentdb.tenancy.predicates import members_of, table_of
 from agentdb.unit_of_work import UnitOfWork
@@ -97,6 +98,12 @@ async def complete_run(
         InvalidValueError: A value is refused.
     """
     tenant = uow.scope.owner(tenant_id)
+    check_text(response_id, "a response id")
+    check_fields(usage, UsageFields)
+    check_fields(session_state or {}, SessionState)
+    check_fields(activity or {}, RunActivity)
+    _check_claim(queue_item)
+    used = _checked_features(features or {})
     owner = await _lock_owner(uow, ref, tenant)
     conversation = await lock_by_ref(uow, ref, tenant)
     end = _End(uow, tenant, conversation, await uow.read_clock(now))
@@ -114,9 +121,28 @@ async def complete_run(
             )
         rows = await end.append(messages, run_events, workflow_run_id)
         await end.complete(queue_item)
-        await end.count(owner, recorded, features or {})
+        await end.count(owner, recorded, used)
         await end.tell(activity)
     return Completed(applied=True, messages=tuple(rows))
+
+
+def _checked_features(features: Mapping[str, int]) -> dict[str, int]:
+    """Return what was used of features, also where there is no subscription to count it for."""
+    if not isinstance(features, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise InvalidValueError("expects quantities by feature")
+    return {
+        check_text(feature, "a feature"): check_count(quantity, "a quantity", least=0)
+        for feature, quantity in features.items()
+    }
+
+
+def _check_claim(claimed: tuple[int, int] | None) -> None:
+    if claimed is None:
+        return
+    if type(claimed) is not tuple or len(claimed) != 2:  # noqa: PLR2004 -- a pair
+        raise InvalidValueError("expects the id and the attempt of a queued run")
+    for number in claimed:
+        check_count(number, "an id or an attempt", least=0)
 
 
 async def _lock_owner(uow: UnitOfWork, ref: ConversationRef, tenant: UUID) -> UUID | None:

@@ -29,7 +29,7 @@ from agentdb.errors import (
 from agentdb.ledger.models import ConversationLedgerSegment
 from agentdb.ledger.segments import open_segment
 from agentdb.ledger.statements import visible_frame
-from agentdb.operations.truncation_queue import cancel_hidden, check_queue
+from agentdb.operations.truncation_queue import cancel_waiting, check_queue
 from agentdb.tenancy.predicates import table_of
 from agentdb.unit_of_work import UnitOfWork
 
@@ -94,7 +94,7 @@ async def truncate_from(
     conversation = await lock_by_ref(uow, ref, tenant)
     await _check_actor(uow, conversation, actor_user_id)
     hit = await _find(uow, conversation, message_id)
-    await check_queue(uow, conversation, hit.segment_index, cancel=cancel_queue)
+    await check_queue(uow, conversation, cancel=cancel_queue)
     # No savepoint: nothing below can fail on data.
     cut = _Cut(uow, conversation, hit, await _event_bound(uow, hit, through_event_id))
     hidden_messages, remaining = await cut.count_messages()
@@ -103,7 +103,7 @@ async def truncate_from(
     await cut.hide(at)
     active = await open_segment(uow, conversation, tenant, parent=hit.segment_id, now=at)
     await cut.forget_summaries()
-    await cancel_hidden(uow, conversation, hit.segment_index, at)
+    await cancel_waiting(uow, conversation, at)
     await _touch(uow, conversation, at)
     return Truncated(
         active=await uow.conversation_ledger_segments.require(active),

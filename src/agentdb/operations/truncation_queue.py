@@ -1,4 +1,4 @@
-"""What becomes of the runs that wait in segments which a truncation hides."""
+"""What becomes of the runs that wait while a truncation hides the end of a conversation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
 
-from agentdb.conversations.statements import segments
 from agentdb.errors import ConflictError
 from agentdb.ledger.models import ConversationRunQueueItem
-from agentdb.ledger.queue.actions import QueueAction
 from agentdb.ledger.queue.statements import HEADS
 from agentdb.ledger.values import QueueItemStatus
 from agentdb.tenancy.predicates import table_of
@@ -21,14 +19,11 @@ _ITEMS: Any = table_of(ConversationRunQueueItem)
 _WAITING = (QueueItemStatus.QUEUED, QueueItemStatus.READY)
 
 
-async def check_queue(
-    uow: UnitOfWork, conversation: UUID, segment_index: int, *, cancel: bool
-) -> None:
+async def check_queue(uow: UnitOfWork, conversation: UUID, *, cancel: bool) -> None:
     """Refuse a truncation that runs stand against; the caller holds the lock.
 
     Raises:
-        ConflictError: A run of the conversation is at work, or some wait in a segment that will be
-            hidden and *cancel* is not set.
+        ConflictError: A run of the conversation is at work, or some wait and *cancel* is not set.
     """
     own = _ITEMS.c.conversation_id == conversation
     head = select(_ITEMS.c.status).where(own, _is(*HEADS))
@@ -36,18 +31,18 @@ async def check_queue(
     heads = await uow.execute(head.with_for_update())
     if QueueItemStatus.RUNNING in heads.scalars().all():
         raise ConflictError("a run of the conversation is at work")
-    if not cancel and await _any(uow, _hidden(conversation, segment_index)):
+    if not cancel and await _any(uow, _waiting(conversation)):
         raise ConflictError("runs of the conversation wait: cancel them as well")
 
 
-async def cancel_hidden(
-    uow: UnitOfWork, conversation: UUID, segment_index: int, at: datetime
-) -> None:
-    """Cancel what waits in the hidden segments; the oldest of the others becomes ready."""
-    where = _hidden(conversation, segment_index)
+async def cancel_waiting(uow: UnitOfWork, conversation: UUID, at: datetime) -> None:
+    """Cancel what waits.
+
+    None of it is left: the active segment is hidden, in part at least, and so were all others
+    before. A run that names one of those, or none, is of another origin.
+    """
     cancelled = {"status": QueueItemStatus.CANCELLED, "cancelled_at": at}
-    await _write(uow, update(_ITEMS).where(*where).values(**cancelled))
-    await QueueAction(uow, None).promote(conversation)
+    await _write(uow, update(_ITEMS).where(*_waiting(conversation)).values(**cancelled))
 
 
 def _is(*statuses: QueueItemStatus) -> ColumnElement[bool]:
@@ -55,13 +50,8 @@ def _is(*statuses: QueueItemStatus) -> ColumnElement[bool]:
     return condition
 
 
-def _hidden(conversation: UUID, segment_index: int) -> list[ColumnElement[bool]]:
-    """Return the conditions of what waits in a segment from *segment_index* on."""
-    cut = select(segments.c.id).where(
-        segments.c.conversation_id == conversation, segments.c.segment_index >= segment_index
-    )
-    own = _ITEMS.c.conversation_id == conversation
-    return [own, _is(*_WAITING), _ITEMS.c.segment_id.in_(cut)]
+def _waiting(conversation: UUID) -> list[ColumnElement[bool]]:
+    return [_ITEMS.c.conversation_id == conversation, _is(*_WAITING)]
 
 
 async def _any(uow: UnitOfWork, where: list[ColumnElement[bool]]) -> bool:

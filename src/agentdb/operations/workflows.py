@@ -8,7 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_duration, check_fields, check_text
 from agentdb.conversations.messages import message_columns
 from agentdb.conversations.models import AgentConversation
 from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
@@ -159,6 +159,8 @@ async def cancel_run(
         InvalidTransitionError: It has succeeded or failed.
         InvalidValueError: The reason is no text that a column takes.
     """
+    if reason is not None:
+        check_text(reason, "a reason")
     run = await lock_run(uow, run_id, tenant_id)
     if run.status == WorkflowStatus.CANCELLED:
         return False
@@ -251,7 +253,10 @@ async def delete_run(
 
     Raises:
         InvalidTransitionError: It is younger than *min_age*.
+        InvalidValueError: That is no length of time.
     """
+    if min_age is not None:
+        check_duration(min_age, "an age")
     try:
         run = await lock_run(uow, run_id, tenant_id, include_deleted=True)
     except NotFoundError:

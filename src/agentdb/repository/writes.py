@@ -23,6 +23,10 @@ from agentdb.repository.unique import UniqueKey
 from agentdb.tenancy import CHECKED, CONFINED, Write, owned, tenant_value, tied_columns
 from agentdb.tenancy.predicates import table_of
 
+TRIES = 3
+"""How often a key is met that nobody holds any more when it is looked up: its row was deleted in
+between. The key of another tenant's row is never seen, and met each time."""
+
 
 class Repository(Reads[M, K]):
     """Reads and writes the rows of one table.
@@ -142,10 +146,11 @@ class Repository(Reads[M, K]):
         row = self._with_owner(values)
         async with self.unit.savepoint():
             await self.unit.check(Write(self.model, row))
-            stored, created = await self._upsert(row, target, chosen)
-        if stored is None:
-            raise DuplicateError(f"{target.name} is taken", constraint=target.name)
-        return stored, created
+            for _ in range(TRIES):
+                stored, created = await self._upsert(row, target, chosen)
+                if stored is not None:
+                    return stored, created
+        raise DuplicateError(f"{target.name} is taken", constraint=target.name)
 
     async def _upsert(
         self, row: dict[str, Any], target: UniqueKey, chosen: Sequence[str]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, overload
 from uuid import UUID
 
+from agentdb.checks import check_seconds
 from agentdb.ledger.queue.repository import LEASE, MAX_ATTEMPTS
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.worker.claims import RunClaim
@@ -75,7 +76,10 @@ class Claiming:
         Raises:
             UnavailableError: The database could not be reached for 30 seconds.
             LeaseLostError: At the end of the block: its claim had ended.
+            InvalidValueError: A time or a number is none.
         """
+        if timeout is not None:
+            check_seconds(timeout, "a time to wait")
         terms = Terms(
             lease=lease, max_attempts=max_attempts, poll=poll, heartbeat=heartbeat, tenant=tenant
         )

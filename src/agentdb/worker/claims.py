@@ -12,7 +12,7 @@ from agentdb.ledger.queue.rows import QueueItem
 from agentdb.types import JsonObject
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.worker.leases import LeaseKeeper, is_ended
-from agentdb.worker.taking import Taker
+from agentdb.worker.taking import Taker, release
 from agentdb.worker.terms import Source, Terms
 
 _log = logging.getLogger(__name__)
@@ -29,8 +29,24 @@ class Held:
     the task. A block may end the run itself, in the unit of its last writes.
     """
 
-    def __init__(self, source: Source, terms: Terms, item: QueueItem) -> None:
-        """Take over the claim."""
+    def __init__(
+        self,
+        source: Source,
+        terms: Terms,
+        item: QueueItem,
+        *,
+        leaving: asyncio.Event | None = None,
+    ) -> None:
+        """Take over the claim.
+
+        Args:
+            source: The database.
+            terms: What was agreed on.
+            item: The run.
+            leaving: Set when the worker cancels its blocks because it ends: the run is given back,
+                and has not failed.
+        """
+        self._leaving = leaving
         self._source = source
         self._terms = terms
         self._item = item
@@ -85,11 +101,18 @@ class Held:
             )
             return
         try:
-            await self._source.run(lambda uow: self._fail(uow, error), tenant=self._item.tenant_id)
+            await self._give_up(error)
         except LeaseLostError:
             return  # so the run has ended, or is another's; the block's error tells more
         except AgentDBError as failure:
             _log.warning("run %d is left to its lease: %s", self._item.id, failure)
+
+    async def _give_up(self, error: BaseException) -> None:
+        leaving = self._leaving is not None and self._leaving.is_set()
+        if leaving and isinstance(error, asyncio.CancelledError):
+            await release(self._source, self._item)
+        else:
+            await self._source.run(lambda uow: self._fail(uow, error), tenant=self._item.tenant_id)
 
     async def _complete(self, uow: UnitOfWork) -> bool:
         try:

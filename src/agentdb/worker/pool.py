@@ -7,8 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from agentdb.checks import check_count, check_seconds
 from agentdb.commits import to_the_end
-from agentdb.errors import InvalidValueError, LeaseLostError
+from agentdb.errors import LeaseLostError
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.worker.claims import Held
 from agentdb.worker.taking import Taker, release
@@ -54,10 +55,8 @@ class Worker:
         Raises:
             InvalidValueError: There is no slot, or less than no time.
         """
-        if type(slots) is not int or slots < 1:
-            raise InvalidValueError("a worker has 1 slot or more")
-        if not drain >= 0:
-            raise InvalidValueError("the time to end in is 0 seconds or more")
+        check_count(slots, "the number of slots")
+        check_seconds(drain, "the time to end in")
         self._database = database
         self._handler = handler
         self._terms = terms or Terms()
@@ -65,6 +64,7 @@ class Worker:
         self._drain = drain
         self._taker = Taker(database, self._terms)
         self._stopping = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -80,7 +80,8 @@ class Worker:
     async def run(self) -> bool:
         """Work until `stop`.
 
-        When this task is cancelled, the runs are cancelled too, and ready for other workers.
+        When this task is cancelled, the runs are cancelled too. A run that the worker cancels is
+        ready for other workers, also after its last attempt: it did not fail.
 
         Returns:
             Whether all runs have ended by themselves; False if some were cancelled, because the
@@ -118,7 +119,7 @@ class Worker:
 
     async def _work(self, item: QueueItem) -> None:
         try:
-            async with Held(self._database, self._terms, item):
+            async with Held(self._database, self._terms, item, leaving=self._leaving):
                 await self._handler(self._database, item)
         except LeaseLostError as error:
             _log.warning("run %d: %s", item.id, error)
@@ -132,6 +133,7 @@ class Worker:
         return not left
 
     async def _cancel(self) -> None:
+        self._leaving.set()
         for task in self._running:
             task.cancel()
         if self._running:

@@ -13,6 +13,7 @@ from agentdb.driver_errors import may_pass
 from agentdb.errors import AgentDBError, CommitUnknownError, TransientError, UnavailableError
 from agentdb.hints import hints_of
 from agentdb.ledger.queue.hints import READY
+from agentdb.ledger.queue.repository import MAX_CLAIMED
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.worker.terms import Source, Terms
@@ -21,7 +22,7 @@ PATIENCE = 30.0
 """Seconds for which a database that cannot be reached is asked again."""
 
 RELEASED = {"code": "released"}
-"""The error of a run that was claimed and given back before anybody worked on it."""
+"""The error of a run that was claimed and given back: its worker was told to stop."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,10 +102,11 @@ class Taker:
 
     async def _claim(self, limit: int) -> list[QueueItem]:
         terms = self._terms
+        most = min(limit, MAX_CLAIMED)
 
         async def claim(uow: UnitOfWork) -> list[QueueItem]:
             return await uow.conversation_run_queue_items.claim(
-                lease=terms.lease, max_attempts=terms.max_attempts, limit=limit
+                lease=terms.lease, max_attempts=terms.max_attempts, limit=most
             )
 
         if terms.tenant is None:
@@ -124,7 +126,11 @@ class Taker:
 
 
 async def release(source: Source, item: QueueItem) -> None:
-    """Make a claimed run ready again that nobody has worked on, whatever attempt it was."""
+    """Make a claimed run ready again that has not failed, whatever attempt it was.
+
+    Raises:
+        LeaseLostError: The claim has ended.
+    """
 
     async def give_back(uow: UnitOfWork) -> None:
         await uow.conversation_run_queue_items.fail(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agentdb.errors import InvalidValueError
+from agentdb.checks import check_count, check_duration, check_seconds
 from agentdb.ledger.queue.repository import LEASE, MAX_ATTEMPTS
 from agentdb.unit_of_work import UnitOfWork
 
@@ -42,10 +42,9 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Refuse what could not work."""
-        if self.lease <= timedelta(0) or self.max_attempts < 1:
-            raise InvalidValueError("a lease is above 0, a number of attempts from 1")
-        if not self.poll > 0:
-            raise InvalidValueError("the time between two looks is more than 0 seconds")
+        check_duration(self.lease, "a lease", positive=True)
+        check_count(self.max_attempts, "a number of attempts")
+        check_seconds(self.poll, "the time between two looks", positive=True)
 
 
 class Source(Protocol):

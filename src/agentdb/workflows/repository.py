@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, false, func, select
 from typing_extensions import Unpack, override
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_fields, check_text
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import (
     ConflictError,
@@ -390,8 +390,7 @@ class WorkflowRunStepRepository(Repository[WorkflowRunStep, str]):
 def _checked_id(given: str | None, table: str, longest: int | None = None) -> str:
     if given is None:
         return str(uuid_pk())
-    if not given:
-        raise InvalidValueError("expects text of 1 character or more", table=table, column="id")
+    check_text(given, "an id")
     if longest is not None and len(given) > longest:
         message = f"an id of a run has at most {longest} characters"
         raise ValueTooLongError(message, limit=longest, table=table, column="id")

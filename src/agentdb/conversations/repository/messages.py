@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from agentdb.batch import encode_batch
+from agentdb.checks import check_values
 from agentdb.conversations.last_messages import last_messages
 from agentdb.conversations.messages import message_columns, message_rows
 from agentdb.conversations.models import AgentConversation, AgentMessage
@@ -63,6 +64,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             InvalidValueError: A column refuses its value; nothing is stored.
         """
         tenant = self.unit.scope.owner(tenant_id)
+        messages = check_values(messages, "messages")
         batch = self._encode(messages)
         conversation = await lock_by_ref(self.unit, ref, tenant)
         if not messages:
@@ -150,7 +152,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
     async def last_of_many(
         self, conversation_ids: Iterable[UUID], n: int, *, tenant_id: UUID | None = None
     ) -> dict[UUID, list[MessageRow]]:
-        """Return the last visible messages of several conversations, in one statement.
+        """Return the last visible messages of several conversations, in one statement for 5,000.
 
         Args:
             conversation_ids: The conversations; those that do not exist are left out, as those

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import or_
 
+from agentdb.checks import check_values
 from agentdb.conversations.models import AgentRunEvent
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, NewRunEvent
-from agentdb.conversations.run_events import is_retry, run_event
+from agentdb.conversations.run_events import checked_events, is_retry, run_event
 from agentdb.errors import ConflictError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -54,6 +55,7 @@ class AgentRunEventRepository(Repository[AgentRunEvent, int]):
             InvalidValueError: A column refuses its value; nothing is stored.
         """
         tenant = self.unit.scope.owner(tenant_id)
+        events = checked_events(events)
         conversation = await lock_by_ref(self.unit, ref, tenant)
         known = await self._known(conversation, events)
         next_number = await self._next_number(conversation)
@@ -97,12 +99,13 @@ class AgentRunEventRepository(Repository[AgentRunEvent, int]):
             InvalidCursorError: The cursor is damaged or of another query.
             InvalidValueError: The limit is none.
         """
+        kinds = None if run_item_types is None else check_values(run_item_types, "types")
         conversation = await require_by_ref(self.unit, ref, tenant_id)
         where = [AgentRunEvent.conversation_id == conversation]
         if workflow_run_id is not None:
             where.append(AgentRunEvent.workflow_run_id == workflow_run_id)
-        if run_item_types is not None:
-            where.append(AgentRunEvent.run_item_type.in_(run_item_types))
+        if kinds is not None:
+            where.append(AgentRunEvent.run_item_type.in_(kinds))
         order = [AgentRunEvent.sequence_no]
         return await self.page(*where, order=order, after=after, limit=limit)
 

@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import or_
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_duration, check_fields
 from agentdb.conversations.models import ConversationSummary
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, SummaryFields, SummaryOf
 from agentdb.paging import Page
 from agentdb.repository import Repository
+from agentdb.types import Text
 
 
 class ConversationSummaryRepository(Repository[ConversationSummary, int]):
@@ -53,8 +54,9 @@ class ConversationSummaryRepository(Repository[ConversationSummary, int]):
         """
         check_fields(fields, SummaryFields)
         tenant = self.unit.scope.owner(tenant_id)
+        blank = not Text().check(summary_text).strip()
         conversation = await lock_by_ref(self.unit, ref, tenant)
-        if not summary_text.strip():
+        if blank:
             return None
         summary = ConversationSummary(
             tenant_id=tenant,
@@ -89,6 +91,8 @@ class ConversationSummaryRepository(Repository[ConversationSummary, int]):
             NotFoundError: There is no such conversation.
         """
         check_fields(which, SummaryOf)
+        if max_age is not None:
+            check_duration(max_age, "an age")
         conversation = await require_by_ref(self.unit, ref, tenant_id)
         at = await self.unit.read_clock(now)
         expires = ConversationSummary.expires_at

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Executable, Row
@@ -15,8 +15,11 @@ from agentdb.ledger.queue.hints import hint_ready
 from agentdb.ledger.queue.rows import QueueItem, queue_item
 from agentdb.ledger.queue.statements import find_item, lock_conversation_of, promote
 from agentdb.ledger.values import QueueItemStatus
+from agentdb.tenancy.guard import KEYS_PER_STATEMENT
 from agentdb.types import utc_now
 from agentdb.unit import Unit
+
+T = TypeVar("T")
 
 _NO_ITEM = "no such row of conversation_run_queue_items"
 
@@ -102,6 +105,12 @@ class QueueAction:
         """
         reason = _reason(await self.find(item), attempt)
         raise LeaseLostError(f"the claim of the run has ended: {reason}", reason=reason)
+
+
+def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield values in parts that a statement can name: both databases limit its parameters."""
+    for start in range(0, len(values), KEYS_PER_STATEMENT):
+        yield values[start : start + KEYS_PER_STATEMENT]
 
 
 def _reason(item: QueueItem | None, attempt: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, Update, bindparam, case, select
+from sqlalchemy import ColumnElement, Interval, Update, bindparam, case, func, select
 
 from agentdb.conversations.statements import Query, conversations
 from agentdb.ledger.queue.statements import (
@@ -24,8 +24,8 @@ from agentdb.ledger.values import QueueItemStatus
 from agentdb.types import RowId, UTCDateTime, Uuid
 
 
-def lapsed(*, postgresql: bool) -> list[ColumnElement[bool]]:
-    """Return the conditions of a lease that has ended.
+def lapsed(since: Any = items.c.started_at, *, postgresql: bool) -> list[ColumnElement[bool]]:
+    """Return the conditions of a lease that has ended; *since* is where it began.
 
     The server's clock stands in a query of its own: a function that changes within a statement
     cannot be compared with an index.
@@ -34,7 +34,7 @@ def lapsed(*, postgresql: bool) -> list[ColumnElement[bool]]:
     if postgresql:
         at = clock(postgresql=True) - bindparam("lease", type_=Interval())
         end = select(at).scalar_subquery()
-    return [is_(QueueItemStatus.RUNNING), items.c.started_at <= end]
+    return [is_(QueueItemStatus.RUNNING), since <= end]
 
 
 @cache
@@ -82,12 +82,13 @@ def lock_free_conversations() -> Query:
 def end_lapsed(*, postgresql: bool) -> Update:
     """End leases that have ended, in locked conversations, past locked items.
 
-    The item fails from ``max_attempts`` on; before, it is ready again.
+    The item fails from ``max_attempts`` on; before, it is ready again. The lease of a row of other
+    origin that was never begun lasts from its creation.
     """
     free = select(items.c.id).where(
         items.c.id.in_(bindparam("items", type_=RowId(), expanding=True)),
         items.c.conversation_id.in_(bindparam("conversations", type_=Uuid(), expanding=True)),
-        *lapsed(postgresql=postgresql),
+        *lapsed(func.coalesce(items.c.started_at, items.c.created_at), postgresql=postgresql),
     )
     free = free.order_by(items.c.id).with_for_update(key_share=True, skip_locked=True)
     again = items.c.attempt_count < MAX_ATTEMPTS

@@ -11,9 +11,14 @@ from agentdb.ledger.queue.statements import (
     cancel_in,
     cancel_item,
     place_of,
+    queue_state,
     requeue_item,
     step_back,
 )
+from agentdb.ledger.segments import open_segment
+from agentdb.ledger.values import QueueItemStatus
+
+_OVER = {QueueItemStatus.FAILED, QueueItemStatus.CANCELLED}
 
 
 async def cancel(action: QueueAction, item: int) -> bool:
@@ -38,13 +43,18 @@ async def cancel_in_conversation(action: QueueAction, conversation: UUID, *, run
 async def requeue(action: QueueAction, item: int) -> QueueItem:
     """Queue a run again; see the repository."""
     conversation = await action.require_conversation(item)
-    again = await action.write(requeue_item(confined=action.confined), item=item)
-    if not again:
+    over = await action.find(item)
+    if over is None or over.status not in _OVER:
         raise InvalidTransitionError("a run is queued again that has failed or was cancelled")
+    (state,) = await action.rows(queue_state(), conversation=conversation)
+    # Its own may be hidden by now, and what waits in a hidden segment would run unseen.
+    segment = state.segment or await open_segment(action.unit, conversation, over.tenant_id)
+    statement = requeue_item(confined=action.confined)
+    (again,) = await action.write(statement, item=item, segment=segment)
     await action.write_ids(step_back(), conversation=conversation, item=item)
     await action.promote(conversation)
     found = await action.find(item)
-    return found or again[0]
+    return found or again
 
 
 async def place(action: QueueAction, item: int) -> int:

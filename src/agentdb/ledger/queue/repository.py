@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from agentdb.checks import check_count, check_duration
 from agentdb.conversations.refs import lock_by_ref
 from agentdb.conversations.rows import ConversationRef
-from agentdb.errors import InvalidValueError
 from agentdb.ledger.models import ConversationRunQueueItem
 from agentdb.ledger.queue import holding, moving, taking
 from agentdb.ledger.queue.actions import QueueAction
@@ -21,6 +21,9 @@ LEASE = timedelta(minutes=5)
 
 MAX_ATTEMPTS = 5
 """How often a run is tried."""
+
+MAX_CLAIMED = 1000
+"""How many runs one claim takes at the most."""
 
 MAX_DEPTH = 10
 """How many runs of a conversation may wait."""
@@ -68,7 +71,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
             NotFoundError: The tenant has no such conversation or user.
             InvalidValueError: The payload is no JSON object that both databases keep.
         """
-        _check_count(max_depth, "a depth")
+        check_count(max_depth, "a depth")
         tenant = self.unit.scope.owner(tenant_id)
         return await taking.enqueue(
             QueueAction(self.unit, tenant, now),
@@ -102,16 +105,16 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Args:
             lease: How long a worker may be silent.
             max_attempts: How often a run is tried.
-            limit: How many to take at the most; of a conversation never more than one.
+            limit: How many to take at the most, up to 1000; of a conversation never more than one.
             tenant_id: The tenant, in a system unit; None for all.
             now: The clock of the verb.
 
         Returns:
             What was taken, in the order of the ids; perhaps nothing.
         """
-        _check_count(limit, "a limit")
-        _check_count(max_attempts, "a number of attempts")
-        _check_lease(lease)
+        check_count(limit, "a limit", most=MAX_CLAIMED)
+        check_count(max_attempts, "a number of attempts")
+        check_duration(lease, "a lease", positive=True)
         action = self._action(tenant_id, now)
         return await taking.claim(action, lease=lease, max_attempts=max_attempts, limit=limit)
 
@@ -131,6 +134,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Raises:
             LeaseLostError: The claim has ended; nothing was written.
         """
+        _check_claim(key, attempt)
         return await holding.heartbeat(self._action(tenant_id, now), key, attempt)
 
     async def hold(self, key: int, attempt: int, *, tenant_id: UUID | None = None) -> QueueItem:
@@ -149,6 +153,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Raises:
             LeaseLostError: The claim has ended.
         """
+        _check_claim(key, attempt)
         return await holding.hold(self._action(tenant_id), key, attempt)
 
     async def complete(
@@ -165,6 +170,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Raises:
             LeaseLostError: The claim has ended; nothing was written.
         """
+        _check_claim(key, attempt)
         return await holding.complete(self._action(tenant_id, now), key, attempt)
 
     async def fail(
@@ -193,7 +199,8 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
             LeaseLostError: The claim has ended; nothing was written.
             InvalidValueError: The error is no JSON object that both databases keep.
         """
-        _check_count(max_attempts, "a number of attempts")
+        _check_claim(key, attempt)
+        check_count(max_attempts, "a number of attempts")
         action = self._action(tenant_id, now)
         tries = max_attempts if retry else 0
         return await holding.fail(action, key, attempt, error=error, max_attempts=tries)
@@ -211,6 +218,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Raises:
             NotFoundError: There is no such run.
         """
+        check_count(key, "the id of a run", least=0)
         return await moving.cancel(self._action(tenant_id, now), key)
 
     async def cancel_running(
@@ -250,13 +258,15 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
     async def requeue(self, key: int, *, tenant_id: UUID | None = None) -> QueueItem:
         """Queue a run again that has failed or was cancelled, at its old place by id.
 
-        A younger run that is ready steps back behind it. The attempts that it has had stay counted,
+        It moves to the active segment, opened if there is none: its own may be hidden by now. A
+        younger run that is ready steps back behind it. The attempts that it has had stay counted,
         so that one which has had all gets one more.
 
         Raises:
             NotFoundError: There is no such run.
             InvalidTransitionError: It waits, is being worked on, or is completed.
         """
+        check_count(key, "the id of a run", least=0)
         return await moving.requeue(self._action(tenant_id), key)
 
     async def place(self, key: int, *, tenant_id: UUID | None = None) -> int:
@@ -267,6 +277,7 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         Raises:
             NotFoundError: There is no such run.
         """
+        check_count(key, "the id of a run", least=0)
         return await moving.place(self._action(tenant_id), key)
 
     def _action(self, tenant_id: UUID | None, now: datetime | None = None) -> QueueAction:
@@ -307,11 +318,6 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
         )
 
 
-def _check_count(value: int, what: str) -> None:
-    if type(value) is not int or value < 1:
-        raise InvalidValueError(f"{what} is a whole number from 1")
-
-
-def _check_lease(lease: timedelta) -> None:
-    if lease <= timedelta(0):
-        raise InvalidValueError("a lease is a timedelta above 0")
+def _check_claim(key: int, attempt: int) -> None:
+    check_count(key, "the id of a run", least=0)
+    check_count(attempt, "an attempt", least=0)

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Insert,
-    Integer,
     Select,
     Update,
     and_,
@@ -43,9 +43,11 @@ from agentdb.types import RowId, UTCDateTime, Uuid
 items: Any = ConversationRunQueueItem.__table__
 
 ITEM = bindparam("item", type_=RowId())
-ATTEMPT = bindparam("attempt", type_=Integer())
-LIMIT = bindparam("limit", type_=Integer())
-MAX_ATTEMPTS = bindparam("max_attempts", type_=Integer())
+SEGMENT = bindparam("segment", type_=Uuid())
+# Callers choose them: what no column holds is compared too.
+ATTEMPT = bindparam("attempt", type_=BigInteger())
+LIMIT = bindparam("limit", type_=BigInteger())
+MAX_ATTEMPTS = bindparam("max_attempts", type_=BigInteger())
 ERROR = bindparam("error", type_=items.c.error_json.type)
 
 HEADS = (QueueItemStatus.READY, QueueItemStatus.RUNNING)
@@ -134,7 +136,7 @@ def insert_item(*, postgresql: bool) -> Insert:
     values = {
         "tenant_id": TENANT,
         "conversation_id": CONVERSATION,
-        "segment_id": bindparam("segment", type_=Uuid()),
+        "segment_id": SEGMENT,
         "created_by_user_id": bindparam("user", type_=Uuid()),
         "status": bindparam("status", type_=items.c.status.type),
         "attempt_count": 0,
@@ -210,9 +212,10 @@ def step_back() -> Update:
 
 @cache
 def requeue_item(*, confined: bool) -> Update:
-    """Let an item wait again that has failed or was cancelled."""
+    """Let an item wait again, in another segment, that has failed or was cancelled."""
     over = is_(QueueItemStatus.FAILED, QueueItemStatus.CANCELLED)
-    waiting = {"status": QueueItemStatus.QUEUED, "completed_at": None, "cancelled_at": None}
+    waiting: dict[str, Any] = {"status": QueueItemStatus.QUEUED, "segment_id": SEGMENT}
+    waiting |= {"completed_at": None, "cancelled_at": None}
     return change([items.c.id == ITEM, over, *own(confined=confined)], waiting)
 
 

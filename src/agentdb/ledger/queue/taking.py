@@ -15,7 +15,7 @@ from agentdb.conversations.refs import lock_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import QueueFullError
 from agentdb.ledger.models import ConversationRunQueueItem
-from agentdb.ledger.queue.actions import QueueAction
+from agentdb.ledger.queue.actions import QueueAction, portions
 from agentdb.ledger.queue.hints import hint_ready
 from agentdb.ledger.queue.leases import (
     claim_lapsed,
@@ -30,7 +30,9 @@ from agentdb.ledger.segments import open_segment
 from agentdb.ledger.values import QueueItemStatus
 from agentdb.tenancy import Write
 from agentdb.types import JsonObject
+from agentdb.types.time import EARLIEST
 from agentdb.unit import Unit
+from agentdb.workflows.references import user_text
 
 EXPIRED: JsonObject = {"code": LEASE_EXPIRED}
 """The error of a run whose last worker was not heard of again."""
@@ -48,6 +50,9 @@ async def enqueue(
 ) -> QueueItem:
     """Queue a run; see the repository."""
     unit, text = action.unit, encode_object(items.c.payload_json, payload)
+    if user is not None:
+        # Before the conversation, as the deletion of a user locks them.
+        await user_text(unit, user)
     conversation = await lock_by_ref(unit, ref, tenant)
     (state,) = await action.rows(queue_state(), conversation=conversation)
     if state.depth >= max_depth:
@@ -92,7 +97,10 @@ async def claim(
 
 def lease_of(action: QueueAction, lease: timedelta) -> dict[str, Any]:
     """Return the parameters that say which leases have ended."""
-    return {"lease": lease} if action.postgresql else {"cutoff": action.moment() - lease}
+    if action.postgresql:
+        return {"lease": lease}
+    now = action.moment()
+    return {"cutoff": now - min(lease, now - EARLIEST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ class Ended:
         promoted: Ids of the items that became the heads instead.
     """
 
-    items: Sequence[Row[Any]] = ()
-    promoted: Sequence[int] = ()
+    items: Sequence[Row[Any]]
+    promoted: Sequence[int]
 
 
 async def end_leases(
@@ -115,8 +123,12 @@ async def end_leases(
 
     Nothing is waited for. Where an item fails, the next of its conversation becomes ready.
     """
-    if not found:
-        return Ended()
+    parts = [await _end_some(action, some, given) for some in portions(found)]
+    ended = [item for part in parts for item in part.items]
+    return Ended(ended, [key for part in parts for key in part.promoted])
+
+
+async def _end_some(action: QueueAction, found: Sequence[Row[Any]], given: dict[str, Any]) -> Ended:
     wanted = sorted({item.conversation_id for item in found})
     free = await action.rows(lock_free_conversations(), conversations=wanted)
     parameters = {
