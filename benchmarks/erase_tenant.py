@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -107,20 +108,17 @@ async def main() -> None:
         for number in range(ROUNDS + 1):
             file = io.StringIO()
             moved, erased, cascaded = (next(tenants) for _ in range(3))
+            export = partial(write_export, database, moved, file, redact=False)
             found = {
-                "delete the tenant, by cascade": await timed(lambda t=cascaded: cascade(t)),
-                "erase_tenant": await timed(lambda t=erased: erase(database, t)),
-                "erase_tenant, dry run": await timed(
-                    lambda t=moved: erase(database, t, dry_run=True)
-                ),
-                "write_export": await timed(
-                    lambda t=moved, f=file: write_export(database, t, f, redact=False)
-                ),
+                "delete the tenant, by cascade": await timed(partial(cascade, cascaded)),
+                "erase_tenant": await timed(partial(erase, database, erased)),
+                "erase_tenant, dry run": await timed(partial(erase, database, moved, dry_run=True)),
+                "write_export": await timed(export),
                 "erase_tenant, batches of 500": await timed(
-                    lambda t=moved: erase(database, t, batch=500)
+                    partial(erase, database, moved, batch=500)
                 ),
                 "import_tenant": await timed(
-                    lambda f=file: import_tenant(database, f.getvalue().splitlines())
+                    partial(import_tenant, database, file.getvalue().splitlines())
                 ),
             }
             if number:  # the first round only warms up

@@ -40,4 +40,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def size(pytestconfig: pytest.Config) -> Size:
     """How large the test is: ``size(16, full=64)``."""
-    return Size(share=pytestconfig.getoption(OPTION))
+    share: float = pytestconfig.getoption(OPTION) or 0.0
+    return Size(share=share)

@@ -98,6 +98,7 @@ def check_fields(given: Mapping[str, Any], shape: type) -> None:
     """
     if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- as above
         raise InvalidValueError("expects columns by name")
-    known: frozenset[str] = shape.__required_keys__ | shape.__optional_keys__  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType] -- of TypedDicts
-    if unknown := sorted(given.keys() - known):
+    listed: Any = shape  # a TypedDict has no type of its own
+    known: frozenset[str] = listed.__required_keys__ | listed.__optional_keys__
+    if unknown := sorted({*given} - known):
         raise InvalidValueError(f"the verb takes no {unknown[0]}")

@@ -11,7 +11,7 @@ import pytest
 from agentdb import NewMessage, UnitOfWork
 from agentdb.batch import MAX_BATCH
 from agentdb.conversations.rows import NewRunEvent
-from agentdb.errors import InvalidValueError, NotFoundError, ValueTooLongError
+from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.models import WorkflowRun
 from agentdb.operations import (
     append_messages,
@@ -30,7 +30,8 @@ ITEM = NewRunEvent(run_item_type="message")
 
 def message(**changes: Any) -> NewMessage:
     """Return a message, whatever its fields are."""
-    return NewMessage(**{"role": "user", "content": "Hello", **changes})
+    given: dict[str, Any] = {"role": "user", "content": "Hello", **changes}
+    return NewMessage(**given)
 
 
 VERBS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
@@ -101,7 +102,7 @@ async def test_bad_arguments_of_the_end_of_a_run_are_refused(
 ) -> None:
     """Whether or not there is a subscription; the same end can be told rightly afterwards."""
     await append_messages(agentdb_uow, "chat", [HELLO], create="triage")
-    given = {"response_id": "r1", "usage": {"input_tokens": 1}, **changes}
+    given: dict[str, Any] = {"response_id": "r1", "usage": {"input_tokens": 1}, **changes}
     with pytest.raises(InvalidValueError):
         await complete_run(agentdb_uow, "chat", **given)
 
@@ -110,8 +111,12 @@ async def test_bad_arguments_of_the_end_of_a_run_are_refused(
 
 
 @pytest.mark.parametrize("ref", [None, 42, 4.5, b"chat", ["chat"]], ids=repr)
-async def test_what_names_no_conversation_is_refused(agentdb_uow: UnitOfWork, ref: Any) -> None:
+async def test_what_names_no_conversation_is_refused(
+    agentdb_uow: UnitOfWork, agentdb_make: Factory, ref: Any
+) -> None:
     """It is not taken for the key that its text would be."""
+    named: Any = ref or 0  # a run may have none
+    user = agentdb_make.user().id
     for key in ("None", "42"):
         await append_messages(agentdb_uow, key, [HELLO], create="triage")
     conversations = agentdb_uow.agent_conversations
@@ -121,11 +126,11 @@ async def test_what_names_no_conversation_is_refused(agentdb_uow: UnitOfWork, re
         conversations.get_or_create(ref, "triage"),
         agentdb_uow.agent_messages.append(ref, [HELLO]),
         agentdb_uow.agent_messages.transcript(ref),
-        agentdb_uow.workflow_runs.start("flow", uuid4(), conversation=ref or 0),
+        agentdb_uow.workflow_runs.start("flow", user, conversation=named),
         append_messages(agentdb_uow, ref, [HELLO], create="triage"),
         delete_conversation(agentdb_uow, ref),
     ):
-        with pytest.raises((InvalidValueError, NotFoundError)):
+        with pytest.raises(InvalidValueError):
             await call
 
     assert await conversations.count() == 2

@@ -69,7 +69,7 @@ async def test_an_event_id_far_ahead_is_not_stored_yet(agentdb_uow: UnitOfWork) 
         again = await ledger.replay(conversation, stream_id="s", after=page.cursor)
         assert again.items == ()
 
-    assert places(await ledger.resume(conversation, "s", 0)) == [("s", 1)]
+    assert places([*await ledger.resume(conversation, "s", 0)]) == [("s", 1)]
 
 
 async def test_any_mapping_and_our_own_kinds_make_a_frame(agentdb_uow: UnitOfWork) -> None:
@@ -91,7 +91,7 @@ async def test_a_late_delivery_is_stored_where_it_comes(agentdb_uow: UnitOfWork)
     (late,) = await ledger.append(conversation, [frame(3, "s")])
 
     assert late.inserted
-    assert places(await ledger.replay(conversation)) == [("s", 5), ("s", 3)]
+    assert places([*await ledger.replay(conversation)]) == [("s", 5), ("s", 3)]
 
 
 @pytest.mark.agentdb_commits
