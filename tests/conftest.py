@@ -1,6 +1,7 @@
 """What all tests share; their databases come from the plugin that agentdb ships."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,15 @@ common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", common, derandomize=True, max_examples=20)
 settings.register_profile("hunt", common, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_configure() -> None:
+    """Let the processes of tests be interrupted, also where the suite runs in the background.
+
+    A shell without job control starts such a command with SIGINT ignored, which is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

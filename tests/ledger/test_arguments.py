@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import TextClause, text
 
 from agentdb import Database, UnitOfWork
-from agentdb.errors import CorruptObjectError, InvalidValueError
+from agentdb.errors import AgentDBError, CorruptObjectError, InvalidValueError
 from agentdb.ledger import appends
 from agentdb.ledger.values import LedgerEventKind
 from agentdb.models import TenantAccount
@@ -70,6 +71,25 @@ async def test_an_event_id_far_ahead_is_not_stored_yet(agentdb_uow: UnitOfWork) 
         assert again.items == ()
 
     assert places([*await ledger.resume(conversation, "s", 0)]) == [("s", 1)]
+
+
+async def test_a_batch_that_the_database_refuses_leaves_the_unit_usable(
+    agentdb_uow: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above a size its rows may take more than PostgreSQL's jsonb holds, whatever was checked."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+
+    def refused(**_: Any) -> TextClause:
+        return text("SELECT lacking FROM conversation_ledger_events")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(appends, "LARGE", 1)
+        patched.setattr(appends, "append_frames", refused)
+        with pytest.raises(AgentDBError):
+            await ledger.append(conversation, [frame(1)])
+
+    assert (await ledger.append(conversation, [frame(1)]))[0].inserted
 
 
 async def test_any_mapping_and_our_own_kinds_make_a_frame(agentdb_uow: UnitOfWork) -> None:
@@ -147,6 +167,9 @@ async def test_a_changed_object_is_still_noticed(agentdb_uow: UnitOfWork) -> Non
         {"kinds": "final"},
         {"kinds": ["message.delta"], "until_terminal": True},
         {"kinds": ["final"], "until_terminal": True},
+        {"stream_id": "s", "last_event_id": -1},
+        {"stream_id": "s", "last_event_id": 2**63},
+        {"stream_id": "s", "last_event_id": "1"},
     ],
 )
 def test_a_tail_that_could_not_work_is_refused(

@@ -213,6 +213,21 @@ async def test_a_tail_begins_after_the_last_event_of_a_client(chat: Chat) -> Non
     assert await some(chat.tail(stream_id="s1", after=ahead.cursor), 1) == [("s1", 8)]
 
 
+@pytest.mark.usefixtures("only_hints")
+@pytest.mark.parametrize("event", [2**31, 2**63 - 1])
+async def test_a_tail_of_a_client_far_ahead_waits(chat: Chat, event: int) -> None:
+    """Above 32 bits, too: the number comes from a browser."""
+    tail = chat.tail(stream_id="s1", last_event_id=event, poll=NEVER)
+    waiting = asyncio.create_task(rest(tail))
+    async with asyncio.timeout(20):
+        while tail.cursor is None and not waiting.done():  # noqa: ASYNC110 -- it tells no event
+            await asyncio.sleep(0)
+    await tail.aclose()
+
+    assert await waiting == []
+    assert tail.cursor is not None
+
+
 async def test_a_truncated_position_needs_a_resync(chat: Chat) -> None:
     """A tail behind the cut raises and is done, one before it goes on."""
     async with chat.database.begin(tenant=chat.tenant) as uow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from agentdb.batch import encode_batch
+from agentdb.batch import PARAMETER, encode_batch
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import events
@@ -44,6 +45,10 @@ class AppendOptions(TypedDict, total=False):
 Frames = dict[tuple[str, int], int]
 """Row ids by stream and event id."""
 
+LARGE = 32 * 1024 * 1024
+"""Characters of a batch that PostgreSQL's jsonb surely holds: an array of numbers of one digit
+takes six times as many bytes there, of 256 MB."""
+
 
 async def append_batch(
     unit: Unit, ref: ConversationRef, tenant: UUID, batch: Batch, now: datetime | None
@@ -53,9 +58,9 @@ async def append_batch(
     conversation = await lock_by_ref(unit, ref, tenant)
     if not batch.rows:
         return []
-    # No savepoint: the values are checked and the conversation is locked, nothing can fail.
     append = _Append(unit, conversation, tenant, now)
-    inserted, recorded = await append.insert(encoded, len(batch.rows))
+    async with _guard(unit, encoded):
+        inserted, recorded = await append.insert(encoded, len(batch.rows))
     return _told(batch.rows, inserted, recorded)
 
 
@@ -73,9 +78,9 @@ async def append_spilling(
     Objects are written before the conversation is locked, so that no append waits for the store.
     Those of frames that are recorded already are left alone: the frame sent now may be another.
     """
-    encoded = _encode(unit, batch.rows)
+    _encode(unit, batch.rows)  # what a column refuses is refused before anything is stored
     conversation = await require_by_ref(unit, ref, tenant)
-    sent = {"conversation": conversation, **encoded}
+    sent = {"conversation": conversation, **_encode(unit, map(_named, batch.rows))}
     recorded = await _recorded(unit, sent)
     spills = [spill for spill in spills_of(conversation, batch) if spill.frame not in recorded]
     for spill in spills:
@@ -102,13 +107,25 @@ def _frame(row: Mapping[str, Any]) -> tuple[str, int]:
     return row["stream_id"], row["event_id"]
 
 
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("stream_id", "event_id")}
+
+
 def _told(rows: Sequence[Mapping[str, Any]], inserted: Frames, recorded: Frames) -> list[Recorded]:
     found = {**recorded, **inserted}
     return [Recorded(found[_frame(row)], _frame(row) in inserted) for row in rows]
 
 
-def _encode(unit: Unit, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _encode(unit: Unit, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return encode_batch(events, rows, postgresql=unit.is_postgresql)
+
+
+def _guard(unit: Unit, encoded: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
+    """Return a savepoint for a batch that the database may refuse for what becomes of it there.
+
+    Others need none: the values are checked and the conversation is locked, nothing can fail.
+    """
+    return unit.savepoint() if len(encoded[PARAMETER]) > LARGE else nullcontext()
 
 
 def _by_frame(rows: Iterable[Row[Any]]) -> Frames:
@@ -129,11 +146,12 @@ class _Append:
     tenant: UUID
     now: datetime | None
 
-    async def insert(self, encoded: dict[str, Any], size: int) -> tuple[Frames, Frames]:
+    async def insert(self, encoded: Mapping[str, str], size: int) -> tuple[Frames, Frames]:
         """Insert what is not recorded of *size* frames; return what was, and what had been."""
         if not size:
             return {}, {}
-        parameters = {"conversation": self.conversation, "tenant": self.tenant, **encoded}
+        place = {"conversation": self.conversation, "tenant": self.tenant}
+        parameters: dict[str, Any] = {**place, **encoded}
         inserted = await self._insert(parameters)
         recorded: Frames = {}
         if len(inserted) < size:

@@ -17,6 +17,7 @@ from agentdb.conversations.rows import ConversationRef
 from agentdb.driver_errors import may_pass
 from agentdb.errors import CommitUnknownError, InvalidValueError, TransientError, UnavailableError
 from agentdb.hints import hints_of
+from agentdb.ledger.frames import check_event_id
 from agentdb.ledger.payloads import Location, fill, locate_objects
 from agentdb.ledger.replays import Position, Reading, checked_kinds, locate
 from agentdb.ledger.rows import LedgerFrame, frames_topic
@@ -74,6 +75,8 @@ class Wanted:
             raise InvalidValueError("a tail begins at a cursor or at an event, not at both")
         if self.last_event_id is not None and self.stream_id is None:
             raise InvalidValueError("the last event id needs its stream")
+        if self.last_event_id is not None:
+            check_event_id(self.last_event_id)
         if type(self.poll) not in {int, float} or not self.poll > 0:
             raise InvalidValueError("the time between two looks is more than 0 seconds")
         kinds = None if self.kinds is None else checked_kinds(self.kinds)

@@ -57,7 +57,7 @@ class Tailing:
             Its errors are those of `Tail.__anext__`.
 
         Raises:
-            InvalidValueError: The arguments contradict each other.
+            InvalidValueError: An argument is none, or they contradict each other.
         """
         wanted = Wanted(
             ref=conversation,
