@@ -124,7 +124,15 @@ def _plain(value: object) -> object:
     return value
 
 
+def _whole(value: Any) -> int:
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("no column holds the number")
+    return number
+
+
 _READERS: dict[type[Any], Callable[[Any], Any]] = {
+    int: _whole,
     UUID: UUID,
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,

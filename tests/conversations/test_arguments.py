@@ -11,7 +11,7 @@ import pytest
 from agentdb import NewMessage, UnitOfWork
 from agentdb.batch import MAX_BATCH
 from agentdb.conversations.rows import NewRunEvent
-from agentdb.errors import InvalidValueError, ValueTooLongError
+from agentdb.errors import InvalidCursorError, InvalidValueError, ValueTooLongError
 from agentdb.models import WorkflowRun
 from agentdb.operations import (
     append_messages,
@@ -21,6 +21,7 @@ from agentdb.operations import (
     delete_run,
     start_workflow_run,
 )
+from agentdb.paging import encode_cursor, fingerprint
 from agentdb.testing import Factory
 
 NAIVE = datetime(2026, 3, 2)  # noqa: DTZ001 -- refused
@@ -44,6 +45,10 @@ VERBS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("agent_messages", "append", ([message(attachments=[1])],), {}),
     ("agent_messages", "append", ([HELLO],), {"now": NAIVE}),
     ("agent_messages", "append", ([HELLO],), {"now": "today"}),
+    ("agent_messages", "transcript", (), {"direction": ["asc"]}),
+    ("agent_messages", "transcript", (), {"after": None, "limit": "5"}),
+    ("agent_run_usage", "record", (), {"response_id": ""}),
+    ("agent_run_usage", "record", (), {"response_id": 5}),
     ("agent_run_events", "append", ([None],), {}),
     ("agent_run_events", "append", ([{}],), {}),
     ("agent_run_events", "append", ("message",), {}),
@@ -165,6 +170,30 @@ async def test_a_batch_that_no_statement_takes_is_refused(
 
     rows = await agentdb_uow.agent_messages.append("chat", [message(content="é" * 4000)])
     assert [row.position for row in rows] == [1]
+
+
+async def test_an_append_begins_behind_the_last_message_whatever_the_count_says(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """The count is put right with it; the unit goes on."""
+    conversation, _ = await append_messages(agentdb_uow, "chat", [HELLO] * 3, create="triage")
+    await agentdb_uow.agent_conversations.update(conversation.id, message_count=1)
+    rows = await agentdb_uow.agent_messages.append("chat", [HELLO, HELLO])
+
+    assert [row.position for row in rows] == [3, 4]
+    assert conversation.message_count == 5
+
+
+async def test_a_cursor_that_was_made_up_is_refused(agentdb_uow: UnitOfWork) -> None:
+    """Its checksum is no secret: a number may be in it that no database compares."""
+    conversation, _ = await append_messages(agentdb_uow, "chat", [HELLO] * 2, create="triage")
+    seal = fingerprint((), "transcript", conversation.id, "asc", True)
+    read = agentdb_uow.agent_messages.transcript
+    with pytest.raises(InvalidCursorError):
+        await read("chat", after=encode_cursor(seal, [2**63]))
+
+    assert not (await read("chat", after=encode_cursor(seal, [2**40]))).items
+    assert len((await read("chat")).items) == 2
 
 
 async def test_any_number_of_conversations_can_be_asked_for(agentdb_uow: UnitOfWork) -> None:

@@ -8,6 +8,7 @@ import tarfile
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
+from typing import Any
 from zipfile import Path as ZipPath
 from zipfile import ZipFile
 
@@ -86,8 +87,10 @@ def sdist_files(sdist: Path) -> set[str]:
 
 def unpack(sdist: Path, folder: Path) -> Path:
     """Unpack an sdist, and return its folder."""
+    # Filters came with 3.11.4, and later releases warn where none is chosen.
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **options)  # noqa: S202 -- of our own making
     return folder / sdist.name.removesuffix(".tar.gz")
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Insert,
     Integer,
@@ -93,8 +94,22 @@ def lock_conversation_by_key() -> Query:
 
 def newest_message() -> ScalarSelect[Any]:
     """Return the stamp of the conversation's last message."""
-    mine = select(messages.c.created_at).where(messages.c.conversation_id == CONVERSATION)
+    return _of_last_message(messages.c.created_at)
+
+
+def _of_last_message(wanted: ColumnElement[Any]) -> ScalarSelect[Any]:
+    mine = select(wanted).where(messages.c.conversation_id == CONVERSATION)
     return mine.order_by(messages.c.position.desc()).limit(1).scalar_subquery()
+
+
+def _next_position(*, postgresql: bool) -> ColumnElement[int]:
+    """Return the position of the next message: the count, unless that was set too low.
+
+    A position that is taken would fail the statement, and on PostgreSQL the unit with it.
+    """
+    greatest = func.greatest if postgresql else func.max
+    behind = func.coalesce(_of_last_message(messages.c.position) + 1, 0)
+    return greatest(conversations.c.message_count, behind, type_=Integer())
 
 
 def newest_frame() -> ScalarSelect[Any]:
@@ -153,7 +168,7 @@ def _count_messages(active: Any) -> Update:
     )
     counted: Any = update(conversations).where(conversations.c.id == active.c.conversation_id)
     counted = counted.values(
-        message_count=conversations.c.message_count + size,
+        message_count=_next_position(postgresql=True) + size,
         last_message_at=active.c.at,
         updated_at=touched,
     )
@@ -169,7 +184,7 @@ def append_state() -> Query:
         segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
     )
     return select(
-        conversations.c.message_count.label("first"),
+        _next_position(postgresql=False).label("first"),
         conversations.c.updated_at,
         active.scalar_subquery().label("segment_id"),
         newest_message().label("newest_message"),
@@ -184,7 +199,7 @@ def count_messages_embedded() -> Update:
         update(conversations)
         .where(conversations.c.id == CONVERSATION)
         .values(
-            message_count=conversations.c.message_count + bindparam("size", type_=Integer()),
+            message_count=bindparam("first", type_=Integer()) + bindparam("size", type_=Integer()),
             last_message_at=bindparam("at", type_=UTCDateTime()),
             updated_at=bindparam("touched", type_=UTCDateTime()),
         )
@@ -227,7 +242,7 @@ def transcript(*, confined: bool, visible_only: bool, descending: bool, started:
         .where(messages.c.conversation_id == CONVERSATION)
         .limit(bindparam("limit", type_=Integer()))
     )
-    position, after = messages.c.position, bindparam("after", type_=Integer())
+    position, after = messages.c.position, bindparam("after", type_=BigInteger())
     conditions = [
         *([conversations.c.tenant_id == TENANT] if confined else []),
         *([visible_message()] if visible_only else []),

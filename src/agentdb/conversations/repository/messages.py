@@ -48,7 +48,8 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
 
         N concurrent appends all succeed, with positions 0 … N - 1 and no gap; other conversations
         are not blocked. Stamps follow the order of the appends whatever the clocks say: each is
-        later than the stamp of every message and frame appended before it.
+        later than the stamp of every message and frame appended before it. A ``message_count``
+        that was set too low is put right.
 
         Args:
             ref: The conversation.
@@ -76,7 +77,8 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **batch,
         }
         append = self._append if self.unit.is_postgresql else self._append_embedded
-        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
+        # No savepoint: the values are checked, the conversation is locked and positions begin
+        # behind the last one, so nothing can fail.
         rows = await append(parameters, now)
         if not rows:
             await open_segment(self.unit, conversation, tenant)
@@ -110,7 +112,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             InvalidValueError: The direction or the limit is none.
         """
         check_limit(limit)
-        if direction not in {"asc", "desc"}:
+        if direction not in ("asc", "desc"):
             raise InvalidValueError("a direction is asc or desc")
         conversation = await require_by_ref(self.unit, ref, tenant_id)
         seal = fingerprint((), "transcript", conversation, direction, visible_only)

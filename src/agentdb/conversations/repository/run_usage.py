@@ -8,7 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_fields, check_text
 from agentdb.conversations.models import AgentRunUsage
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, UsageFields, UsageTotals
@@ -51,9 +51,11 @@ class AgentRunUsageRepository(AppendOnlyRepository[AgentRunUsage, int]):
         Raises:
             NotFoundError: The tenant has no such conversation.
             ConflictError: The response is recorded for another conversation.
-            InvalidValueError: A column refuses its value.
+            InvalidValueError: A column refuses its value, or the response id is empty.
         """
         check_fields(usage, UsageFields)
+        if response_id is not None:
+            check_text(response_id, "a response id")
         tenant = self.unit.scope.owner(tenant_id)
         conversation = await lock_by_ref(self.unit, ref, tenant)
         values = {
