@@ -172,18 +172,6 @@ async def test_a_batch_that_no_statement_takes_is_refused(
     assert [row.position for row in rows] == [1]
 
 
-async def test_an_append_begins_behind_the_last_message_whatever_the_count_says(
-    agentdb_uow: UnitOfWork,
-) -> None:
-    """The count is put right with it; the unit goes on."""
-    conversation, _ = await append_messages(agentdb_uow, "chat", [HELLO] * 3, create="triage")
-    await agentdb_uow.agent_conversations.update(conversation.id, message_count=1)
-    rows = await agentdb_uow.agent_messages.append("chat", [HELLO, HELLO])
-
-    assert [row.position for row in rows] == [3, 4]
-    assert conversation.message_count == 5
-
-
 async def test_a_cursor_that_was_made_up_is_refused(agentdb_uow: UnitOfWork) -> None:
     """Its checksum is no secret: a number may be in it that no database compares."""
     conversation, _ = await append_messages(agentdb_uow, "chat", [HELLO] * 2, create="triage")

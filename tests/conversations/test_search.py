@@ -30,6 +30,13 @@ async def test_words_are_found_in_any_case_beyond_ascii_too(agentdb_uow: UnitOfW
     assert await keys(agentdb_uow, "щенок") == ["russian"]
 
 
+async def test_a_query_may_write_its_accents_apart(agentdb_uow: UnitOfWork) -> None:
+    """It finds the text that writes them as one character."""
+    await told(agentdb_uow, "chat", normalize("NFC", "Un café, s'il vous plaît"))
+
+    assert await keys(agentdb_uow, normalize("NFD", "café plaît")) == ["chat"]
+
+
 async def test_all_words_have_to_be_in_one_message(agentdb_uow: UnitOfWork) -> None:
     """In any order; words of two messages do not add up."""
     await told(agentdb_uow, "both", "the parcel is late again")

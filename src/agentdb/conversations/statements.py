@@ -94,22 +94,8 @@ def lock_conversation_by_key() -> Query:
 
 def newest_message() -> ScalarSelect[Any]:
     """Return the stamp of the conversation's last message."""
-    return _of_last_message(messages.c.created_at)
-
-
-def _of_last_message(wanted: ColumnElement[Any]) -> ScalarSelect[Any]:
-    mine = select(wanted).where(messages.c.conversation_id == CONVERSATION)
+    mine = select(messages.c.created_at).where(messages.c.conversation_id == CONVERSATION)
     return mine.order_by(messages.c.position.desc()).limit(1).scalar_subquery()
-
-
-def _next_position(*, postgresql: bool) -> ColumnElement[int]:
-    """Return the position of the next message: the count, unless that was set too low.
-
-    A position that is taken would fail the statement, and on PostgreSQL the unit with it.
-    """
-    greatest = func.greatest if postgresql else func.max
-    behind = func.coalesce(_of_last_message(messages.c.position) + 1, 0)
-    return greatest(conversations.c.message_count, behind, type_=Integer())
 
 
 def newest_frame() -> ScalarSelect[Any]:
@@ -168,7 +154,7 @@ def _count_messages(active: Any) -> Update:
     )
     counted: Any = update(conversations).where(conversations.c.id == active.c.conversation_id)
     counted = counted.values(
-        message_count=_next_position(postgresql=True) + size,
+        message_count=conversations.c.message_count + size,
         last_message_at=active.c.at,
         updated_at=touched,
     )
@@ -184,7 +170,7 @@ def append_state() -> Query:
         segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
     )
     return select(
-        _next_position(postgresql=False).label("first"),
+        conversations.c.message_count.label("first"),
         conversations.c.updated_at,
         active.scalar_subquery().label("segment_id"),
         newest_message().label("newest_message"),
@@ -199,7 +185,7 @@ def count_messages_embedded() -> Update:
         update(conversations)
         .where(conversations.c.id == CONVERSATION)
         .values(
-            message_count=bindparam("first", type_=Integer()) + bindparam("size", type_=Integer()),
+            message_count=conversations.c.message_count + bindparam("size", type_=Integer()),
             last_message_at=bindparam("at", type_=UTCDateTime()),
             updated_at=bindparam("touched", type_=UTCDateTime()),
         )

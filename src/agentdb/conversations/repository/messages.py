@@ -48,8 +48,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
 
         N concurrent appends all succeed, with positions 0 … N - 1 and no gap; other conversations
         are not blocked. Stamps follow the order of the appends whatever the clocks say: each is
-        later than the stamp of every message and frame appended before it. A ``message_count``
-        that was set too low is put right.
+        later than the stamp of every message and frame appended before it.
 
         Args:
             ref: The conversation.
@@ -77,8 +76,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **batch,
         }
         append = self._append if self.unit.is_postgresql else self._append_embedded
-        # No savepoint: the values are checked, the conversation is locked and positions begin
-        # behind the last one, so nothing can fail.
+        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
         rows = await append(parameters, now)
         if not rows:
             await open_segment(self.unit, conversation, tenant)
