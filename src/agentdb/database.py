@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
-from weakref import WeakSet
 
 from sqlalchemy import URL, select
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agentdb.commits import commit, to_the_end
-from agentdb.driver_errors import READ_ONLY_OPTION, may_pass, orm_errors
-from agentdb.engines import make_async_engine
+from agentdb.driver_errors import may_pass, orm_errors
 from agentdb.errors import (
     CommitUnknownError,
-    ConfigurationError,
     SchemaVersionError,
     TransientError,
     UnavailableError,
 )
-from agentdb.hints import carry_hints
 from agentdb.ledger.tailing import Tailing
-from agentdb.postgresql import TENANT_OPTION
+from agentdb.pools import Pools
 from agentdb.settings import Settings
 from agentdb.tenancy import Scope
 from agentdb.unit import Clock
 from agentdb.unit_of_work import UnitOfWork
-from agentdb.urls import async_url, is_memory, schema_from_environment, url_from_environment
+from agentdb.urls import (
+    async_url,
+    is_memory,
+    platform_url_from_environment,
+    schema_from_environment,
+    url_from_environment,
+)
 from agentdb.version import version_table
 from agentdb.worker.claiming import Claiming
 
@@ -78,6 +78,7 @@ class Database(Tailing, Claiming):
         self,
         url: str | URL,
         *,
+        platform_url: str | URL | None = None,
         schema: str | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
@@ -86,6 +87,8 @@ class Database(Tailing, Claiming):
 
         Args:
             url: ``postgresql://…`` or ``sqlite:///…``, with or without our driver.
+            platform_url: The same database by a role that row-level security does not bind, for
+                units of the system, on PostgreSQL; None where one role does everything.
             schema: Schema of a PostgreSQL database that holds all of agentdb's tables, apart from
                 those of other schemas; None for the first one of the search path.
             settings: Limits and time-outs.
@@ -98,22 +101,24 @@ class Database(Tailing, Claiming):
         self.schema = schema
         self.settings = settings or Settings()
         self._clock = clock
-        self._engine = make_async_engine(self.url, self.settings, schema=schema)
-        self._notifier = carry_hints(self._engine.sync_engine, self.url, self.settings)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
-        _databases.add(self)
+        self._pools = Pools(self.url, platform_url, self.settings, schema)
 
     @classmethod
     def from_env(cls, *, settings: Settings | None = None) -> Self:
         """Return the database of ``AGENTDB_DATABASE_URL``, else ``agentdb.sqlite3`` here.
 
-        ``AGENTDB_SCHEMA`` names its schema, if it is set.
+        ``AGENTDB_SCHEMA`` names its schema, if it is set, and ``AGENTDB_PLATFORM_DATABASE_URL`` is
+        its *platform_url*.
 
         Raises:
             ConfigurationError: As of `Database`.
         """
-        return cls(url_from_environment(), schema=schema_from_environment(), settings=settings)
+        return cls(
+            url_from_environment(),
+            platform_url=platform_url_from_environment(),
+            schema=schema_from_environment(),
+            settings=settings,
+        )
 
     def __repr__(self) -> str:
         schema = "" if self.schema is None else f" schema={self.schema!r}"
@@ -128,7 +133,12 @@ class Database(Tailing, Claiming):
     @property
     def engine(self) -> AsyncEngine:
         """The engine, configured; for a host that makes sessions of its own."""
-        return self._engine
+        return self._pools.main
+
+    @property
+    def platform_engine(self) -> AsyncEngine | None:
+        """The engine of units of the system, where it is another."""
+        return self._pools.platform
 
     @asynccontextmanager
     async def begin(self, *, tenant: UUID) -> AsyncGenerator[UnitOfWork]:
@@ -146,7 +156,15 @@ class Database(Tailing, Claiming):
 
     @asynccontextmanager
     async def begin_system(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
-        """Begin a unit of work that reaches across tenants; the reason is logged."""
+        """Begin a unit of work that reaches across tenants; the reason is logged.
+
+        It runs as the role of *platform_url*, if there is one.
+
+        Raises:
+            PermissionDeniedError: Row-level security binds the role: it would see nothing.
+            UnavailableError: As of `begin`.
+            CommitUnknownError: As of `begin`.
+        """
         async with self._unit(system=reason) as unit:
             yield unit
 
@@ -266,7 +284,7 @@ class Database(Tailing, Claiming):
                 progress=progress,
             )
             return
-        async with migrate.exclusive(), self._engine.connect() as connection:
+        async with migrate.exclusive(), self.engine.connect() as connection:
             await connection.run_sync(
                 migrate.upgrade_connection, revision, limits=bounds, progress=progress
             )
@@ -298,7 +316,7 @@ class Database(Tailing, Claiming):
     async def _judge(self, judge: Callable[..., Verdict]) -> Verdict:
         if not is_memory(self.url):
             return await asyncio.to_thread(judge, self.url, schema=self.schema)
-        async with self._engine.connect() as connection:
+        async with self.engine.connect() as connection:
             return await connection.run_sync(judge)
 
     async def health(self) -> Health:
@@ -312,7 +330,7 @@ class Database(Tailing, Claiming):
 
     async def _revision(self) -> str | None:
         query = select(version_table.c.version_num)
-        async with self._connected(read_only=True) as session:
+        async with self._pools.session(Scope(), read_only=True) as session:
             try:
                 return (await session.execute(query)).scalar_one_or_none()
             except SchemaVersionError:
@@ -320,18 +338,17 @@ class Database(Tailing, Claiming):
 
     async def dispose(self) -> None:
         """Close all idle connections; the database can be used again afterwards."""
-        if self._notifier is not None:
-            await self._notifier.close()
-        await self._engine.dispose()
+        await self._pools.dispose()
 
     @asynccontextmanager
     async def _unit(
         self, *, tenant: UUID | None = None, system: str | None = None, read_only: bool = False
     ) -> AsyncGenerator[UnitOfWork]:
-        Scope(tenant=tenant, reason=system)  # refuses what is none before anything connects
+        # Refuses what is none before anything connects.
+        scope = Scope(tenant=tenant, reason=system)
         if system is not None:
             _log.info("system unit of work: %s", system)
-        async with self._connected(tenant=tenant, read_only=read_only) as session:
+        async with self._pools.session(scope, read_only=read_only) as session:
             unit = UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
             yield unit
             with orm_errors():
@@ -340,59 +357,6 @@ class Database(Tailing, Claiming):
             await asyncio.sleep(0)
             await to_the_end(commit(session))
 
-    @asynccontextmanager
-    async def _connected(
-        self, *, tenant: UUID | None = None, read_only: bool = False
-    ) -> AsyncGenerator[AsyncSession]:
-        """Yield a session whose transaction has begun; it is rolled back unless committed."""
-        options = {READ_ONLY_OPTION: read_only, TENANT_OPTION: tenant}
-        session = await self._connect(options)
-        try:
-            yield session
-        finally:
-            # Rolls back what is not committed; a broken connection is thrown away.
-            await to_the_end(session.close())
-
-    async def _connect(self, options: dict[str, Any]) -> AsyncSession:
-        """Begin a transaction; a pooled connection that turns out broken is replaced once."""
-        await self._follow_loop()
-        for last in (False, True):
-            session = AsyncSession(self._engine, expire_on_commit=False)
-            try:
-                await session.connection(execution_options=options)
-            except PoolTimeoutError as error:
-                raise UnavailableError("no connection became free in time") from error
-            except UnavailableError as error:
-                if last or not error.lost:
-                    raise
-            else:
-                return session
-        raise AssertionError  # the last try returned or raised
-
-    async def _follow_loop(self) -> None:
-        """Leave the connections of an event loop that has ended; refuse a second that runs."""
-        loop = asyncio.get_running_loop()
-        if self._loop is loop:
-            return
-        if self._loop is not None and self._loop.is_running() and self._pid == os.getpid():
-            raise ConfigurationError("a Database serves one event loop: make one for each")
-        known, self._loop, self._pid = self._loop, loop, os.getpid()
-        if known is not None and not is_memory(self.url):
-            await self._engine.dispose()
-
 
 async def _pause(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 -- jitter
-
-
-_databases: WeakSet[Database] = WeakSet()
-
-
-def _after_fork() -> None:
-    """Give the child pools of its own; the parent's connections stay the parent's."""
-    for database in list(_databases):
-        database.engine.sync_engine.dispose(close=False)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -34,9 +34,22 @@ from agentdb.sqlite_functions import register_functions
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
+
+class Configuration(NamedTuple):
+    """What an engine was set up with.
+
+    Attributes:
+        settings: Limits and time-outs.
+        schema: Schema that holds the tables; None for the search path.
+    """
+
+    settings: Settings
+    schema: str | None
+
+
 _PID = "agentdb_pid"
 _QUIET: dict[str, Any] = {"hide_parameters": True, "logging_name": LOGGING_NAME}
-_configured: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
+_configured: WeakKeyDictionary[Engine, Configuration] = WeakKeyDictionary()
 
 
 def make_async_engine(
@@ -120,7 +133,7 @@ def configure(
         if schema is not None:
             _map_schema(target, schema)
         _prepare(target, settings or Settings(), schema, own=False)
-    elif _configured[target] != schema:
+    elif _configured[target].schema != schema:
         raise ConfigurationError("the engine was configured for another schema")
 
 
@@ -131,8 +144,8 @@ def _map_schema(engine: Engine, schema: str) -> None:
     engine.update_execution_options(**{MAP_OPTION: {**known, **schema_map(schema)}})
 
 
-def require_configured(session: Session) -> None:
-    """Refuse a session whose engine does not keep the promises.
+def configuration_of(session: Session) -> Configuration:
+    """Return what the engine of a session was set up with.
 
     Raises:
         ConfigurationError: Its engine was never passed to `configure`.
@@ -141,6 +154,7 @@ def require_configured(session: Session) -> None:
     engine = bind.engine if isinstance(bind, Connection) else bind
     if engine not in _configured:
         raise ConfigurationError("pass the engine of this session to agentdb.configure first")
+    return _configured[engine]
 
 
 def _prepare(engine: Engine, settings: Settings, schema: str | None, *, own: bool) -> None:
@@ -160,7 +174,7 @@ def _prepare(engine: Engine, settings: Settings, schema: str | None, *, own: boo
         prepare_postgresql(engine, settings, schema)
     elif schema is not None:
         follow_schema(engine, schema, extend_path())
-    _configured[engine] = schema
+    _configured[engine] = Configuration(settings, schema)
 
 
 def _schema_arguments(schema: str | None) -> dict[str, Any]:

@@ -13,17 +13,15 @@ from agentdb.driver_errors import READ_ONLY_OPTION
 from agentdb.poolers import spare_prepared_statements
 from agentdb.search_path import require_mapped, set_own_path
 from agentdb.settings import Settings
+from agentdb.tenancy.binding import SCOPE_OPTION, Binding
+from agentdb.tenancy.scope import Scope
 
-TENANT_OPTION = "agentdb_tenant"
-"""Execution option of a connection: the tenant that PostgreSQL's policies see."""
-
+_ASKED = "agentdb_asked"
 _RETURNED = "agentdb_returned"
 
 
 def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -> None:
     """Set up an engine of ours: BEGIN and the settings of its transaction are one round trip."""
-    limits = _limits(settings)
-    path = [] if schema is None else [set_own_path(schema)]
 
     @event.listens_for(engine, "connect")
     def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
@@ -31,18 +29,6 @@ def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -
         dbapi_connection.autocommit = True
         if settings.pooler is None:
             spare_prepared_statements(dbapi_connection)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if schema is not None:
-            require_mapped(connection, schema)
-        options = connection.get_execution_options()
-        mode = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
-        if options.get(READ_ONLY_OPTION):
-            mode = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        chosen = {**limits, "agentdb.tenant_id": str(options.get(TENANT_OPTION) or "")}
-        calls = ", ".join([*_set_config(chosen), *path])
-        _send(connection, f"BEGIN {mode}; SELECT {calls}")
 
     @event.listens_for(engine, "checkin")
     def stamp(_: object, record: ConnectionPoolEntry) -> None:
@@ -57,6 +43,33 @@ def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -
             dbapi_connection.cursor().execute("")
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError("the connection broke while it was idle") from error
+
+    _begin_in_one(engine, settings, schema)
+
+
+def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> None:
+    """Send BEGIN together with the limits, the tenant and the question what binds the role."""
+    path = [] if schema is None else [set_own_path(schema)]
+    fixed = [*_set_config(_limits(settings)), *path]
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if schema is not None:
+            require_mapped(connection, schema)
+        options = connection.get_execution_options()
+        mode = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
+        if options.get(READ_ONLY_OPTION):
+            mode = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        binding = Binding(
+            options.get(SCOPE_OPTION) or Scope(),
+            schema,
+            required=settings.rls == "require",
+            everywhere=_ASKED not in connection.info,
+        )
+        answer = _send(connection, f"BEGIN {mode}; SELECT {', '.join([*fixed, *binding.calls])}")
+        if binding.asks:
+            binding.judge(bound=answer[-1])
+            connection.info[_ASKED] = True
 
 
 def follow_schema(engine: Engine, schema: str, set_path: str) -> None:
@@ -95,17 +108,26 @@ def _set_config(values: dict[str, str]) -> list[str]:
     return [f"set_config('{name}', '{value}', true)" for name, value in values.items()]
 
 
-def _send(connection: Connection, script: str) -> None:
-    """Send several statements in one round trip, which the simple protocol alone allows."""
+def _send(connection: Connection, script: str) -> tuple[Any, ...]:
+    """Send several statements in one round trip, and return the row that the last one answers.
+
+    The simple protocol alone allows that.
+    """
     adapted: Any = connection.connection.dbapi_connection
 
-    async def execute(driver: Any) -> None:
-        await driver.execute(script, prepare=False)
+    async def execute(driver: Any) -> tuple[Any, ...]:
+        cursor = await driver.execute(script, prepare=False)
+        while cursor.nextset():
+            pass
+        row: tuple[Any, ...] = await cursor.fetchone()
+        return row
 
     try:
-        adapted.run_async(execute)
-    except BaseException as error:  # noqa: BLE001 -- raised again
+        row: tuple[Any, ...] = adapted.run_async(execute)
+    except BaseException as error:
         # What SQLAlchemy does where it sends BEGIN itself: translate, drop a broken connection with
         # all that are older, and one whose task was cancelled.
         held: Any = connection
         held._handle_dbapi_exception(error, script, None, None, None)  # noqa: SLF001
+        raise AssertionError from error  # that raised
+    return row

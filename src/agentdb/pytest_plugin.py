@@ -6,7 +6,8 @@ the migrations built. Nothing is imported, started or connected before that.
 By default everything that a test does goes over one connection and is rolled back: the fixtures see
 each other's work without a commit, and the code under test may commit. A test that needs several
 connections carries the marker ``agentdb_commits`` and gets a copy of the database, as does a test
-that asks for ``agentdb_url``.
+that asks for ``agentdb_url``. One that looks at plans carries ``agentdb_plans``: a planner counts
+pages and rows, also those that other tests have rolled back.
 
 The fixtures are synchronous, and connect on the loop of the test when it first asks for something:
 so they work under pytest-asyncio, in both modes, and under anyio.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         FrozenClock,
         Isolation,
         Queries,
+        RoleUrls,
         Template,
         Templates,
     )
@@ -42,12 +44,15 @@ if TYPE_CHECKING:
 
 BACKENDS = ("sqlite", "postgres")
 _OPTION = "agentdb_backend"
-_CONNECTING = {"agentdb_url", "agentdb_fault_proxy"}
+_CONNECTING = {"agentdb_url", "agentdb_fault_proxy", "agentdb_role_urls"}
 """Fixtures for connections of a test's own, for which it needs a database of its own."""
+_SERVERS = {"agentdb_fault_proxy", "agentdb_role_urls"}
+"""Fixtures for which there has to be a server: a file has no connection to break, and no roles."""
 _HELP = "sqlite, postgres, both, or the URL of a PostgreSQL server"
 _REUSE_HELP = "keep the server and the migrated databases for the next session"
 _MARKERS = (
     "agentdb_commits: the test gets a database of its own, with connections that commit",
+    "agentdb_plans: the test gets a database of its own, whose planner has seen no other test",
     "agentdb_only(backend): the test runs on this backend of agentdb alone",
 )
 
@@ -72,8 +77,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses agentdb on all backends."""
     if "agentdb_backend" in metafunc.fixturenames:
         only = {mark.args[0] for mark in metafunc.definition.iter_markers("agentdb_only")}
-        if "agentdb_fault_proxy" in metafunc.fixturenames:
-            only = {"postgres"}  # A file has no connection to break.
+        if not _SERVERS.isdisjoint(metafunc.fixturenames):
+            only = {"postgres"}
         chosen = [name for name in _backends(metafunc.config) if not only or name in only]
         metafunc.parametrize("agentdb_backend", chosen, indirect=True, scope="session")
 
@@ -144,7 +149,8 @@ def agentdb_isolation(
     """What keeps the test apart from the others; the fixtures below are made of it."""
     commits = request.node.get_closest_marker("agentdb_commits") is not None
     connects = not _CONNECTING.isdisjoint(request.fixturenames)
-    isolation = agentdb_template.isolate(commits=commits or connects)
+    plans = request.node.get_closest_marker("agentdb_plans") is not None
+    isolation = agentdb_template.isolate(commits=commits or connects, fresh=plans)
     yield isolation
     isolation.end()
     isolation.close()
@@ -208,6 +214,31 @@ def agentdb_fault_proxy(agentdb_isolation: Isolation) -> Iterator[FaultProxy]:
 
     with FaultProxy(agentdb_isolation.url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def agentdb_role_urls(agentdb_isolation: Isolation) -> Iterator[RoleUrls]:
+    """The URLs of a database under row-level security, by role; PostgreSQL only."""
+    from agentdb.testing import under_policies  # noqa: PLC0415
+
+    with under_policies(agentdb_isolation.url) as urls:
+        yield urls
+
+
+@pytest.fixture
+def agentdb_policed_database(
+    agentdb_role_urls: RoleUrls, agentdb_settings: Settings | None, agentdb_clock: Clock | None
+) -> Iterator[Database]:
+    """A database object under row-level security: units of tenants are bound by the policies."""
+    from agentdb.database import Database  # noqa: PLC0415
+    from agentdb.testing import finish  # noqa: PLC0415
+
+    urls = agentdb_role_urls
+    database = Database(
+        urls.app, platform_url=urls.platform, settings=agentdb_settings, clock=agentdb_clock
+    )
+    yield database
+    finish(database.dispose())
 
 
 @pytest.fixture

@@ -29,6 +29,10 @@ class Settings:
         notify: Tell other processes after a COMMIT what they may wait for, and hear what they
             commit, over two connections more; without it they find it when they next look.
             PostgreSQL.
+        rls: ``"require"`` refuses each unit of a tenant on a connection that row-level security
+            does not bind: of a superuser, of a role with BYPASSRLS, of an owner of tables without
+            FORCE, or to a database where it is not enabled; ``"auto"`` works with and without it.
+            PostgreSQL.
     """
 
     pool_size: int = 5
@@ -44,3 +48,4 @@ class Settings:
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     pooler: Literal["pgbouncer"] | None = None
     notify: bool = False
+    rls: Literal["auto", "require"] = "auto"

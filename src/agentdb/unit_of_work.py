@@ -42,7 +42,7 @@ from agentdb.conversations.repository import (
     AgentRunUsageRepository,
     ConversationSummaryRepository,
 )
-from agentdb.engines import require_configured
+from agentdb.engines import configuration_of
 from agentdb.ledger.repository import (
     ConversationLedgerEventRepository,
     ConversationLedgerSegmentRepository,
@@ -57,6 +57,7 @@ from agentdb.status.repository import StatusSubscriptionRepository
 from agentdb.storage.repository import StorageBucketRepository, StorageObjectRepository
 from agentdb.stripe.repository import StripeEventDispatchRepository, StripeEventRepository
 from agentdb.tenancy import Scope, bind_scope, confine, guard
+from agentdb.tenancy.binding import announce
 from agentdb.tenants.repository import TenantAccountRepository, TenantSettingsRepository
 from agentdb.unit import Clock, Unit
 from agentdb.vector_stores.repository import (
@@ -149,7 +150,8 @@ class UnitOfWork(Unit):
 
 
 def _join(session: Session, scope: Scope) -> None:
-    require_configured(session)
+    settings, schema = configuration_of(session)
     bind_scope(session, scope)
+    announce(session, schema=schema, required=settings.rls == "require")
     confine(session)
     guard(session)

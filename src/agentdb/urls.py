@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from agentdb.errors import ConfigurationError
 
 ENVIRONMENT = "AGENTDB_DATABASE_URL"
+PLATFORM_ENVIRONMENT = "AGENTDB_PLATFORM_DATABASE_URL"
 SCHEMA_ENVIRONMENT = "AGENTDB_SCHEMA"
 EMBEDDED_DEFAULT = "sqlite+aiosqlite:///agentdb.sqlite3"
 
@@ -30,6 +31,11 @@ def url_from_environment() -> str:
     A host's ``DATABASE_URL`` is never read: it names the host's database, which may be another.
     """
     return os.environ.get(ENVIRONMENT) or EMBEDDED_DEFAULT
+
+
+def platform_url_from_environment() -> str | None:
+    """Return ``AGENTDB_PLATFORM_DATABASE_URL``; None where it is not set or empty."""
+    return os.environ.get(PLATFORM_ENVIRONMENT) or None
 
 
 def schema_from_environment() -> str | None:

@@ -130,7 +130,8 @@ def test_keys_come_from_the_environment_alone() -> None:
     command = main.commands["rotate-keys"]
     flags = {o.opts[0] for o in command.params if isinstance(o, click.Option)}
 
-    assert flags == {"--table", "--batch", "--dry-run", "--url", "--schema", "--json"}
+    database = {"--url", "--platform-url", "--schema"}
+    assert flags == {"--table", "--batch", "--dry-run", "--json"} | database
 
 
 def test_without_keys_the_command_says_what_to_set(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from tests.cli.command_page import ALL
 HEAD = migrate.heads()[0]
 
 PER_CALL = {
-    "-o",
     "--accept",
     "--after",
     "--all",
+    "--app",
     "--apply",
     "--create",
     "--delete-orphan-users",
@@ -30,8 +30,11 @@ PER_CALL = {
     "--mermaid",
     "--older-than",
     "--outcome",
+    "--owner",
     "--payload",
+    "--platform",
     "--repair",
+    "--require",
     "--sql",
     "--sse",
     "--table",
@@ -39,6 +42,7 @@ PER_CALL = {
     "--type",
     "--unredacted",
     "--yes",
+    "-o",
 }
 """What is decided by each call: a variable that somebody forgot must not delete or create."""
 

@@ -64,7 +64,10 @@ def test_the_page_lists_the_documents(agentdb_url: str) -> None:
         name for name, c in ALL.items() if any("--json" in o.opts for o in options_of(c))
     }
     deliver(agentdb_url, "evt_1", "billing_sync")
+    on_sqlite = agentdb_url.startswith("sqlite")
     for command, names in keys.items():
+        if on_sqlite and command.startswith("rls"):
+            continue  # it has no roles to bind
         code = 3 if command == "adopt" else 0
         given = {KEYS: generate_key("k")}
         result = agentdb(*command.split(), "--json", url=agentdb_url, **given)

@@ -58,13 +58,13 @@ async def test_a_server_that_only_reads_is_left(
     agentdb_url: str, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     """After a failover to a standby each connection fails at most once, then it is made anew."""
-    real: Callable[..., None] = postgresql._send
+    real: Callable[..., tuple[Any, ...]] = postgresql._send
     standby = [True]
 
-    def send(connection: Any, script: str) -> None:
+    def send(connection: Any, script: str) -> tuple[Any, ...]:
         # What a standby says to BEGIN READ WRITE; it says 25006 to a write.
         refusal = f"BEGIN; DO $$ BEGIN RAISE 'no' USING ERRCODE = '{state}'; END $$"
-        real(connection, refusal if standby[0] else script)
+        return real(connection, refusal if standby[0] else script)
 
     async with Database(agentdb_url) as database:
         async with database.begin_system(reason="test") as unit:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from agentdb.cli.failures import Failure
-from agentdb.cli.options import batch_option, json_option, schema_option, url_option
+from agentdb.cli.options import (
+    batch_option,
+    json_option,
+    platform_option,
+    schema_option,
+    url_option,
+)
 from agentdb.cli.output import print_json, print_sections, tell
 
 if TYPE_CHECKING:
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 @batch_option(1000)
 @click.option("--dry-run", is_flag=True, help="Only count what would be encrypted again.")
 @url_option
+@platform_option
 @schema_option
 @json_option
 def rotate_keys(  # noqa: PLR0917 -- click passes options by name
@@ -70,10 +77,10 @@ async def _rotate(
     batch: int,
     dry_run: bool,
 ) -> RotationReport:
+    from agentdb.cli.databases import opened  # noqa: PLC0415 -- the same
     from agentdb.crypto import rotate_keys as rotate  # noqa: PLC0415 -- imports SQLAlchemy
-    from agentdb.database import Database  # noqa: PLC0415 -- the same
 
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         return await rotate(database, ring, tables=tables, batch=batch, dry_run=dry_run)
 
 

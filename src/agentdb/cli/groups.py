@@ -60,7 +60,6 @@ class Commands(click.Group):
         if formatter.width < SCREEN:
             super().format_commands(ctx, formatter)
             return
-        formatter.write_paragraph()
         for left, right in zip(self.sections[::2], self.sections[1::2], strict=True):
             for one, other in zip_longest(_lines(*left), _lines(*right), fillvalue=""):
                 formatter.write(f"{one:<39}{other}".rstrip() + "\n")

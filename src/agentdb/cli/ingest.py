@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from agentdb.cli.databases import opened
 from agentdb.cli.ndjson import find_bad_line, read_batches
 from agentdb.cli.tenants import find_tenant
-from agentdb.database import Database
 from agentdb.errors import InvalidValueError
 from agentdb.unit_of_work import UnitOfWork
 
@@ -51,7 +51,7 @@ async def ingest(
     url: str, files: Sequence[Path], destination: Destination, *, schema: str | None = None
 ) -> None:
     """Store each file in a unit of work of its own, and tell what became of its frames."""
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         for path in files:
             work = partial(store_file, path=path, destination=destination)
             # A system unit, as the tenant may have to be made with the rest, or not at all.

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import click
 
-from agentdb.cli.options import batch_option, json_option, schema_option, setting, url_option
+from agentdb.cli.options import (
+    batch_option,
+    json_option,
+    platform_option,
+    schema_option,
+    setting,
+    url_option,
+)
 
 _AGE = re.compile(r"(\d{1,10})([dhms])", re.ASCII)
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
@@ -61,6 +68,7 @@ def age(_ctx: click.Context, _: click.Parameter, given: str | None) -> timedelta
 @click.option("--dry-run", is_flag=True, help="Only count what would be changed now.")
 @click.option("--repair", is_flag=True, help="Let `reconcile` put right what it finds.")
 @url_option
+@platform_option
 @schema_option
 @json_option
 def maintain(  # noqa: PLR0917 -- click passes options by name

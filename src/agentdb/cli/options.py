@@ -19,6 +19,8 @@ from agentdb.cli.redaction import remember
 if TYPE_CHECKING:
     from agentdb.migrate import Limits
 
+PLATFORM = "agentdb.platform_url"
+
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 Decorator = Callable[[Decorated], Decorated]
 
@@ -55,6 +57,13 @@ def chosen_url(ctx: click.Context, _: click.Parameter, given: str | None) -> str
     return url
 
 
+def noted_platform(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
+    """Note the URL of the role that runs units of the system: `databases.opened` takes it."""
+    if given and not ctx.resilient_parsing:
+        remember(ctx, given)
+        ctx.meta[PLATFORM] = given
+
+
 def explicit(ctx: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
     """Return what the command line says: the environment may name a production database."""
     source = ctx.get_parameter_source(parameter.name or "")
@@ -88,6 +97,11 @@ _SHARED: dict[str, dict[str, Any]] = {
         "envvar": "AGENTDB_SCHEMA",
         "help": "Schema that holds the tables; PostgreSQL.",
         "short": "schema that holds the tables",
+    },
+    "--platform-url": {
+        "metavar": "URL",
+        "envvar": "AGENTDB_PLATFORM_DATABASE_URL",
+        "help": "The same database, by the role that row-level security does not bind.",
     },
     "--json": {
         "is_flag": True,
@@ -186,5 +200,6 @@ def batch_option(default: int) -> Decorator[Any]:
 
 
 url_option = inherited("--url")
+platform_option = inherited("--platform-url", callback=noted_platform, expose_value=False)
 schema_option = inherited("--schema")
 json_option = inherited("--json")

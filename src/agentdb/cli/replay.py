@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from agentdb.cli.databases import opened
 from agentdb.cli.tenants import find_tenant
 from agentdb.database import Database
 from agentdb.errors import NotFoundError
@@ -37,7 +38,7 @@ async def replay(
     """Print frames to stdout, and the cursor that continues after them to stderr."""
     write = _as_sse if sse else _as_line
     cursor = position.after
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         async for page in read_pages(database, position):
             text = "".join(write(frame, _raw(frame)) for frame in page)
             # Bytes: JSON is UTF-8, whatever the encoding of the terminal.

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from agentdb.cli.options import explicit, inherited, schema_option, setting, url_option
+from agentdb.cli.options import (
+    explicit,
+    inherited,
+    platform_option,
+    schema_option,
+    setting,
+    url_option,
+)
 
 tenant_option = setting(
     "--tenant", "AGENTDB_TENANT", required=True, metavar="SLUG", help="Slug of the tenant."
@@ -41,6 +48,7 @@ conversation_option = setting(
     help="Agent that a new conversation is opened by.",
 )
 @url_option
+@platform_option
 @schema_option
 def ingest(  # noqa: PLR0917 -- click passes options by name
     files: tuple[Path, ...],
@@ -76,6 +84,7 @@ def ingest(  # noqa: PLR0917 -- click passes options by name
 )
 @click.option("--sse", is_flag=True, help="Print server-sent events instead of NDJSON.")
 @url_option
+@platform_option
 @schema_option
 def replay(  # noqa: PLR0917 -- click passes options by name
     tenant: str,

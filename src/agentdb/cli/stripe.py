@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from agentdb.cli.options import json_option, schema_option, url_option
+from agentdb.cli.options import json_option, platform_option, schema_option, url_option
 
 limit_option = click.option(
     "--limit",
@@ -32,6 +32,7 @@ def stripe() -> None:
 @click.option("--type", "event_type", metavar="TYPE", help="Only events like invoice.paid.")
 @limit_option
 @url_option
+@platform_option
 @schema_option
 @json_option
 def list_(  # noqa: PLR0917 -- click passes options by name
@@ -53,6 +54,7 @@ def list_(  # noqa: PLR0917 -- click passes options by name
 @click.argument("event", metavar="EVENT")
 @click.option("--payload", is_flag=True, help="Print what Stripe sent, too.")
 @url_option
+@platform_option
 @schema_option
 @json_option
 def show(
@@ -76,6 +78,7 @@ def show(
 @click.option("--handler", metavar="NAME", help="Only the work of this handler.")
 @limit_option
 @url_option
+@platform_option
 @schema_option
 @json_option
 def dead(
@@ -97,6 +100,7 @@ def dead(
 @click.option("--handler", metavar="NAME", help="Only the work of this handler.")
 @click.option("--force", is_flag=True, help="Completed work too: its effects happen again.")
 @url_option
+@platform_option
 @schema_option
 @json_option
 def replay(  # noqa: PLR0917 -- click passes options by name

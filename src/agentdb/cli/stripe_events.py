@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import click
 
+from agentdb.cli.databases import opened
 from agentdb.cli.failures import Failure
 from agentdb.cli.output import print_json, print_sections, print_table, tell
-from agentdb.database import Database
 from agentdb.models import StripeEvent, StripeEventDispatch
 from agentdb.paging import Page
 from agentdb.stripe.rows import Delivery
@@ -40,13 +40,13 @@ class Replayed(NamedTuple):
 
 async def reading(url: str, schema: str | None, task: Task[T]) -> T:
     """Run a task in a unit that reads."""
-    async with Database(url, schema=schema) as database, database.read(reason=REASON) as uow:
+    async with opened(url, schema) as database, database.read(reason=REASON) as uow:
         return await task(uow)
 
 
 async def writing(url: str, schema: str | None, task: Task[T]) -> T:
     """Run a task in a unit, once more where another transaction was in the way."""
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         return await database.run(task, reason=REASON)
 
 

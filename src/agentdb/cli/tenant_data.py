@@ -8,7 +8,7 @@ from typing import TextIO
 
 import click
 
-from agentdb.cli.options import batch_option, schema_option, url_option
+from agentdb.cli.options import batch_option, platform_option, schema_option, url_option
 
 
 @click.group(short_help="move or erase tenants")
@@ -28,6 +28,7 @@ def tenant() -> None:
 )
 @click.option("--unredacted", is_flag=True, help="Write secrets, too: what an import needs.")
 @url_option
+@platform_option
 @schema_option
 def export(
     slug: str,
@@ -49,6 +50,7 @@ def export(
 @tenant.command("import", short_help="store such a file")
 @click.argument("file", metavar="FILE", type=click.File(encoding="utf-8"))
 @url_option
+@platform_option
 @schema_option
 def import_(file: TextIO, url: str, schema: str | None) -> None:
     """Store the tenant in FILE, all of it or nothing; `-` reads it from stdin.
@@ -72,6 +74,7 @@ def import_(file: TextIO, url: str, schema: str | None) -> None:
 )
 @batch_option(5000)
 @url_option
+@platform_option
 @schema_option
 def erase(  # noqa: PLR0917 -- click passes options by name
     name: str,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import click
 
+from agentdb.cli.databases import opened
 from agentdb.cli.failures import Failure
 from agentdb.cli.output import print_table, tell
 from agentdb.cli.tenants import find_tenant
@@ -42,7 +43,7 @@ class Erasure:
 
 async def export(url: str, slug: str, output: Path, *, schema: str | None, redact: bool) -> None:
     """Write a tenant to a file, and tell how many rows of each table."""
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         tenant = await _tenant(database, slug)
         with _replaced(output) as file:
             counts = await write_export(database, tenant, file, redact=redact)
@@ -51,7 +52,7 @@ async def export(url: str, slug: str, output: Path, *, schema: str | None, redac
 
 async def store(url: str, lines: Iterable[str], *, schema: str | None) -> None:
     """Store an export, and tell how many rows of each table."""
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         try:
             imported = await import_tenant(database, lines)
         except UnicodeDecodeError:
@@ -61,7 +62,7 @@ async def store(url: str, lines: Iterable[str], *, schema: str | None) -> None:
 
 async def erase(url: str, plan: Erasure, *, schema: str | None) -> None:
     """Erase a tenant, or count what that would delete, and tell how many rows of each table."""
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         tenant = await _tenant(database, plan.name)
         if plan.dry_run or plan.ask:
             found = await erase_tenant(

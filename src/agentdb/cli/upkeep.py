@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from agentdb.cli.databases import opened
 from agentdb.cli.failures import Failure
 from agentdb.cli.output import print_json, print_table, tell
 from agentdb.cli.tenants import find_tenant
@@ -137,7 +138,7 @@ def _show(outcomes: Sequence[Outcome], *, dry_run: bool, as_json: bool) -> None:
 
 
 async def _run(url: str, schema: str | None, order: Order, outcomes: list[Outcome]) -> None:
-    async with Database(url, schema=schema) as database:
+    async with opened(url, schema) as database:
         options = await _options(database, order)
         for verb in order.verbs:
             # One by one: those that ran are told of where the next one raises.

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from agentdb.cli.failures import ExitCode
-from agentdb.cli.options import schema_option, seconds, setting, url_option
+from agentdb.cli.options import (
+    PLATFORM,
+    platform_option,
+    schema_option,
+    seconds,
+    setting,
+    url_option,
+)
 from agentdb.cli.output import tell
 
 
@@ -72,6 +79,7 @@ def positive(_ctx: click.Context, _: click.Parameter, given: float) -> float:
     help="How long runs may go on after a signal to stop.",
 )
 @url_option
+@platform_option
 @schema_option
 def worker(  # noqa: PLR0917 -- click passes options by name
     function: str,
@@ -97,6 +105,13 @@ def worker(  # noqa: PLR0917 -- click passes options by name
 
     terms = command.terms(lease=lease, max_attempts=max_attempts, poll=poll)
     handler = command.load(function)
-    job = command.Job(url=url, schema=schema, handler=handler, slots=slots, drain=drain)
+    job = command.Job(
+        url=url,
+        platform_url=click.get_current_context().meta.get(PLATFORM),
+        schema=schema,
+        handler=handler,
+        slots=slots,
+        drain=drain,
+    )
     if not command.work(job, terms, tell):
         raise click.exceptions.Exit(ExitCode.GAVE_UP)

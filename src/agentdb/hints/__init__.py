@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Engine
 
-from agentdb.hints.local import Hints, hint_after_commit, hints_of
+from agentdb.hints.local import Hints, hint_after_commit, hints_of, share_hints
 from agentdb.settings import Settings
 
 if TYPE_CHECKING:
     from agentdb.hints.postgresql import Notifier
 
-__all__ = ["Hints", "carry_hints", "hint_after_commit", "hints_of"]
+__all__ = ["Hints", "carry_hints", "hint_after_commit", "hints_of", "share_hints"]
 
 
 def carry_hints(engine: Engine, url: URL, settings: Settings) -> Notifier | None:

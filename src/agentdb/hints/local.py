@@ -73,6 +73,11 @@ def hints_of(engine: Engine) -> Hints:
     return _hints.setdefault(engine, Hints())
 
 
+def share_hints(engine: Engine, other: Engine) -> None:
+    """Give the hints of units on *other* to those who wait for units on *engine*."""
+    _hints[other] = hints_of(engine)
+
+
 def hint_after_commit(unit: Unit, topic: str) -> None:
     """Give a hint of *topic* when the unit has committed; once, however often it is called."""
     session = unit.session.sync_session

@@ -29,10 +29,12 @@ Target: TypeAlias = str | URL | Connection
 # Seconds of one attempt of SQLite to get the lock; between attempts the waiting is told.
 _SQLITE_PATIENCE = 1.0
 
+# What row-level security would hide from a migration is an error, and not silently left out.
 _SETTINGS = text("""
     SELECT set_config('lock_timeout', :lock_timeout, true),
            set_config('statement_timeout', :statement_timeout, true),
-           set_config('idle_in_transaction_session_timeout', '0', true)
+           set_config('idle_in_transaction_session_timeout', '0', true),
+           set_config('row_security', 'off', true)
 """)
 _PATH = text("SELECT current_setting('search_path')")
 

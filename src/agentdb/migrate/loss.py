@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, MetaData, Table, column, func, literal, select
+from sqlalchemy import Connection, Integer, MetaData, Table, column, func, literal, select, text
 
+from agentdb.errors import PermissionDeniedError
 from agentdb.migrate.connections import Target, looking, revision_at
 from agentdb.migrate.offline import sql
 from agentdb.migrate.revisions import BASE, resolve
 from agentdb.migrate.runs import falling
+from agentdb.search_path import mapped_schema
 
 COUNTED = 10_000
 """Rows that are counted in each table: beyond that the exact number decides nothing."""
@@ -18,6 +20,12 @@ COUNTED = 10_000
 _DROPPED = re.compile(
     r'^(?:DROP TABLE|ALTER TABLE) "?(\w+)"?(?: DROP COLUMN "?(\w+)"?)?;$', re.MULTILINE
 )
+_HIDDEN = text("""
+    SELECT bool_or(row_security_active(c.oid))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = coalesce(CAST(:schema AS text), current_schema())
+      AND c.relname = ANY(:tables)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ def losses(target: Target, revision: str, *, schema: str | None = None) -> list[
 
     Raises:
         SchemaVersionError: As of `downgrade`.
+        PermissionDeniedError: Row-level security hides the rows from the role.
     """
     aim = resolve(revision)
     with looking(target, schema=schema) as connection:
@@ -48,8 +57,19 @@ def losses(target: Target, revision: str, *, schema: str | None = None) -> list[
             return []
         # The SQL of PostgreSQL, where a dropped column is one statement.
         script = sql("postgresql", aim or BASE, start=at or BASE)
-        found = [_count(connection, *dropped) for dropped in _DROPPED.findall(script)]
+        dropped = _DROPPED.findall(script)
+        _require_sight(connection, [table for table, _ in dropped])
+        found = [_count(connection, table, lost) for table, lost in dropped]
     return [loss for loss in found if loss.rows]
+
+
+def _require_sight(connection: Connection, tables: list[str]) -> None:
+    names = {"schema": mapped_schema(connection), "tables": tables}
+    if connection.dialect.name == "postgresql" and connection.scalar(_HIDDEN, names):
+        raise PermissionDeniedError(
+            "row-level security hides from this role what would be lost: connect by one with"
+            " BYPASSRLS, or disable it first"
+        )
 
 
 def _count(connection: Connection, name: str, dropped: str) -> Loss:

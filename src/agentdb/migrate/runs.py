@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from itertools import groupby
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection
 
@@ -21,6 +22,8 @@ from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
 from agentdb.migrate.preflight import prepare
 from agentdb.migrate.revisions import BASE, HEAD, Phase, Revision, between, resolve
 from agentdb.migrate.verdicts import require_unused, unknown
+
+T = TypeVar("T")
 
 
 def upgrade(
@@ -151,6 +154,24 @@ def stamp(target: Target, revision: str, *, schema: str | None = None) -> None:
         _patiently(mine, waiting, "stamp", aim or BASE)
 
 
+def change(
+    target: Target,
+    work: Callable[[Connection], T],
+    *,
+    schema: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> T:
+    """Run *work* in one transaction while nobody migrates, again while others hold its locks.
+
+    Raises:
+        DeadlineError: Another process still migrated, or held a lock, when the patience ended.
+    """
+    waiting = Waiting(limits, progress)
+    with _turn(target, schema, waiting) as mine:
+        return _repeatedly(mine, waiting, lambda: work(mine.work), mine.transaction)
+
+
 def falling(at: str | None, aim: str | None) -> list[Revision]:
     """Return the revisions to take back from *at* down to *aim*, newest first.
 
@@ -236,16 +257,37 @@ def _patiently(
     """Run a step, and again while others hold the locks that it needs."""
     from agentdb.migrate import environment  # noqa: PLC0415 -- imports Alembic
 
+    def run() -> None:
+        with process:
+            environment.run(step, mine.work, revision, waiting.progress)
+        if step == "upgrade":
+            _keep_policies(mine.work)
+
+    begin = mine.transaction if atomic else partial(mine.alone, waiting)
+    _repeatedly(mine, waiting, run, begin)
+
+
+def _repeatedly(
+    mine: Turn,
+    waiting: Waiting,
+    work: Callable[[], T],
+    begin: Callable[[], AbstractContextManager[object]],
+) -> T:
     while True:
         try:
-            with mine.transaction() if atomic else mine.alone(waiting), process:
-                environment.run(step, mine.work, revision, waiting.progress)
+            with begin():
+                return work()
         except (TransientError, DuplicateError) as error:
             if not (mine.repeats and _passes(error)):
                 raise
             waiting.pause("another session holds the lock on a table")
-        else:
-            return
+
+
+def _keep_policies(connection: Connection) -> None:
+    from agentdb.rls.changes import keep  # noqa: PLC0415 -- maps all tables
+
+    with nullcontext() if connection.in_transaction() else connection.begin():
+        keep(connection)
 
 
 def _passes(error: TransientError | DuplicateError) -> bool:

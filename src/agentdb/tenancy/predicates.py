@@ -11,7 +11,7 @@ from agentdb.orm import Base, Tenancy, TenancyClass
 
 Condition: TypeAlias = ColumnElement[bool]
 
-_MEMBERSHIPS = "tenant_user_memberships"
+MEMBERSHIPS = "tenant_user_memberships"
 
 
 def table_of(model: type[Base]) -> Table:
@@ -91,7 +91,7 @@ def _keys_of_parent(tenancy: Tenancy, tenant: UUID) -> Select[Any]:
 
 def members_of(tenant: UUID) -> Select[Any]:
     """Return the query for the users who are members of *tenant*."""
-    memberships = Base.metadata.tables[_MEMBERSHIPS]
+    memberships = Base.metadata.tables[MEMBERSHIPS]
     return select(memberships.c.user_id).where(memberships.c.tenant_id == tenant)
 
 

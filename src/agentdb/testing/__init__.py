@@ -17,6 +17,7 @@ from agentdb.testing.plans import (
     explain,
     explain_sync,
 )
+from agentdb.testing.policies import RoleUrls, under_policies
 from agentdb.testing.proxy import FaultProxy
 from agentdb.testing.servers import EmbeddedPostgres, postgres_url
 from agentdb.testing.session import Templates
@@ -42,6 +43,7 @@ __all__ = [
     "Plan",
     "PostgresTemplate",
     "Queries",
+    "RoleUrls",
     "SqliteTemplate",
     "StepRunner",
     "StepState",
@@ -60,4 +62,5 @@ __all__ = [
     "limit_statements",
     "postgres_url",
     "run_concurrently",
+    "under_policies",
 ]

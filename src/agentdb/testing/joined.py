@@ -141,9 +141,16 @@ def _connect_by(engine: Engine, creator: Callable[..., Any]) -> None:
 class JoinedPostgres(JoinedConnection):
     """One connection of libpq below handles of both kinds of psycopg."""
 
-    def __init__(self, url: str) -> None:
-        """Connect, and begin the transaction."""
+    def __init__(self, url: str, *, on_close: Callable[[], None] | None = None) -> None:
+        """Connect, and begin the transaction.
+
+        Args:
+            url: The database.
+            on_close: Deletes it, where it is the test's own; None where others use it too.
+        """
         super().__init__(url)
+        self.shared = on_close is None
+        self._on_close = on_close
         target = sync_url(url).set(drivername="postgresql")
         self._connection = psycopg.connect(
             target.render_as_string(hide_password=False), autocommit=True
@@ -170,6 +177,14 @@ class JoinedPostgres(JoinedConnection):
     @override
     def close(self) -> None:
         self._connection.close()
+        if self._on_close is not None:
+            self._on_close()
+
+
+def is_shared(connection: Connection) -> bool:
+    """Whether other tests have worked in the database, whose remains the planner sees."""
+    handle = connection.connection.driver_connection
+    return isinstance(handle, _AsyncHandle | _SyncHandle) and handle.shared
 
 
 def _set_savepoint(connection: Connection) -> None:
@@ -185,8 +200,9 @@ def _script(statements: list[str]) -> Any:
 class _AsyncHandle(psycopg.AsyncConnection[Any]):
     """What an asynchronous engine takes for a connection."""
 
-    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedPostgres) -> None:
         super().__init__(pgconn)
+        self.shared = joined.shared
         self._savepoint = Savepoint(joined)
 
     def __del__(self, *_: object) -> None:
@@ -222,8 +238,9 @@ class _AsyncHandle(psycopg.AsyncConnection[Any]):
 class _SyncHandle(psycopg.Connection[Any]):
     """What a synchronous engine takes for a connection."""
 
-    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedConnection) -> None:
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn, joined: JoinedPostgres) -> None:
         super().__init__(pgconn)
+        self.shared = joined.shared
         # The names of its prepared statements would be those of the asynchronous handles.
         self.prepare_threshold = None
         self._savepoint = Savepoint(joined)

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Executable, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
+from agentdb.errors import ConfigurationError
+from agentdb.testing.joined import is_shared
 from agentdb.testing.statements import is_control
 from agentdb.unit import Unit
 
@@ -63,10 +65,12 @@ async def explain(session: AsyncSession | AsyncConnection | Unit, statement: Exe
     So a tenant's unit of work explains the statement with its filter. What the session has not
     flushed is flushed first. On PostgreSQL scans are switched off as far as the statement can do
     without, because on the small tables of a test nothing else would ever be chosen. Where
-    several indexes would do, the data decides, of which an empty table has none.
+    several indexes would do, the data decides, of which an empty table has none: fill the table,
+    and send ANALYZE.
 
     Raises:
         AgentDBError: The statement is refused.
+        ConfigurationError: On PostgreSQL, the database is the one that tests share.
     """
     source = session.session if isinstance(session, Unit) else session
     return await source.run_sync(explain_sync, statement)
@@ -129,7 +133,16 @@ def _sent(
     raise AssertionError("the statement was not sent")  # every execution passes the event
 
 
+_SHARED = (
+    "the planner sees what other tests left in the files of this database: mark the test with"
+    " agentdb_plans"
+)
+
+
 def _plan_of_postgresql(connection: Connection, sql: str, parameters: Any) -> Plan:
+    # A rollback leaves dead rows, longer files, and what ANALYZE counted; all change the costs.
+    if is_shared(connection):
+        raise ConfigurationError(_SHARED)
     # The savepoint takes the setting back, and keeps the transaction if the statement is wrong.
     with connection.begin_nested() as savepoint:
         connection.execute(text("SET LOCAL enable_seqscan = off"))

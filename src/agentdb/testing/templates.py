@@ -45,16 +45,24 @@ class Template(ABC):
         """Delete a database that `clone` or `empty` made, whoever is connected."""
 
     @abstractmethod
-    def join(self) -> JoinedConnection:
-        """Return a connection that several engines share and whose work is never committed."""
+    def join(self, *, fresh: bool = False) -> JoinedConnection:
+        """Return a connection that several engines share and whose work is never committed.
 
-    def isolate(self, *, commits: bool) -> Isolation:
+        Args:
+            fresh: Whether to connect to a copy where nobody has worked before, not even somebody
+                who rolled it back.
+        """
+
+    def isolate(self, *, commits: bool, fresh: bool = False) -> Isolation:
         """Return the database of one test.
 
         Args:
             commits: Whether the test needs transactions that commit, on connections of their own.
+            fresh: As with `join`; a test that commits has a fresh copy in any case.
         """
-        return OwnDatabase(self.clone(), on_close=self.drop) if commits else self.join()
+        if commits:
+            return OwnDatabase(self.clone(), on_close=self.drop)
+        return self.join(fresh=fresh)
 
     @abstractmethod
     def close(self) -> None:
@@ -89,7 +97,7 @@ class SqliteTemplate(Template):
         for suffix in ("", "-wal", "-shm"):
             Path(f"{make_url(url).database}{suffix}").unlink(missing_ok=True)
 
-    def join(self) -> JoinedConnection:
+    def join(self, *, fresh: bool = False) -> JoinedConnection:  # noqa: ARG002 -- it always is
         """Join a copy: a file is cheaper than a rollback that has to be trusted."""
         url = self.clone()
         return JoinedSqlite(url, on_close=lambda: self.drop(url))
@@ -158,9 +166,12 @@ class PostgresTemplate(Template):
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self._left.discard(name)
 
-    def join(self) -> JoinedConnection:
-        """Join the shared copy: its transaction is rolled back."""
-        return JoinedPostgres(self._shared)
+    def join(self, *, fresh: bool = False) -> JoinedConnection:
+        """Join the shared copy, or one of the test's own; the transaction is rolled back."""
+        if not fresh:
+            return JoinedPostgres(self._shared)
+        url = self.clone()
+        return JoinedPostgres(url, on_close=lambda: self.drop(url))
 
     def close(self) -> None:
         """Drop what is left; the server belongs to the caller."""

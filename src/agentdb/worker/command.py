@@ -36,6 +36,7 @@ class Job:
 
     Attributes:
         url: The database.
+        platform_url: The role that runs units of the system; None where one does everything.
         schema: Schema that holds the tables.
         handler: Works on a run.
         slots: Runs at a time.
@@ -43,6 +44,7 @@ class Job:
     """
 
     url: str
+    platform_url: str | None
     schema: str | None
     handler: Handler
     slots: int
@@ -103,7 +105,10 @@ def settings_for(slots: int, agreed: Terms) -> Settings:
 
 async def _work(job: Job, agreed: Terms, tell: Tell) -> bool:
     settings = settings_for(job.slots, agreed)
-    async with Database(job.url, schema=job.schema, settings=settings) as database:
+    database = Database(
+        job.url, platform_url=job.platform_url, schema=job.schema, settings=settings
+    )
+    async with database:
         await database.require_current()
         worker = Worker(database, job.handler, slots=job.slots, terms=agreed, drain=job.drain)
         working = asyncio.ensure_future(worker.run())

@@ -1,0 +1,134 @@
+"""The connections of a database: for units of tenants, and past the policies for the system."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import URL
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from agentdb.commits import to_the_end
+from agentdb.driver_errors import READ_ONLY_OPTION
+from agentdb.engines import make_async_engine
+from agentdb.errors import ConfigurationError, UnavailableError
+from agentdb.hints import carry_hints, share_hints
+from agentdb.settings import Settings
+from agentdb.tenancy.binding import SCOPE_OPTION
+from agentdb.tenancy.scope import Scope
+from agentdb.urls import async_url, is_memory
+
+
+class Pools:
+    """The engines of one database, for one event loop at a time.
+
+    Attributes:
+        main: Of the URL that the service connects by.
+        platform: Of the role that row-level security does not bind; None where there is no such.
+    """
+
+    def __init__(
+        self, url: URL, platform_url: str | URL | None, settings: Settings, schema: str | None
+    ) -> None:
+        """Prepare the engines; nothing connects.
+
+        Raises:
+            ConfigurationError: A URL, its driver or the schema cannot be used.
+        """
+        self.main = make_async_engine(url, settings, schema=schema)
+        self.platform: AsyncEngine | None = None
+        if platform_url is not None:
+            target = _beside(url, async_url(platform_url))
+            self.platform = make_async_engine(target, settings, schema=schema)
+            share_hints(self.main.sync_engine, self.platform.sync_engine)
+        self._notifier = carry_hints(self.main.sync_engine, url, settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        _pools.add(self)
+
+    def __iter__(self) -> Iterator[AsyncEngine]:
+        yield self.main
+        if self.platform is not None:
+            yield self.platform
+
+    @asynccontextmanager
+    async def session(
+        self, scope: Scope, *, read_only: bool = False
+    ) -> AsyncGenerator[AsyncSession]:
+        """Yield a session whose transaction has begun; it is rolled back unless committed."""
+        session = await self._connect(scope, read_only=read_only)
+        try:
+            yield session
+        finally:
+            # Rolls back what is not committed; a broken connection is thrown away.
+            await to_the_end(session.close())
+
+    async def dispose(self) -> None:
+        """Close all idle connections."""
+        if self._notifier is not None:
+            await self._notifier.close()
+        for engine in self:
+            await engine.dispose()
+
+    def leave_to_parent(self) -> None:
+        """Give a forked child pools of its own; the parent's connections stay the parent's."""
+        for engine in self:
+            engine.sync_engine.dispose(close=False)
+
+    async def _connect(self, scope: Scope, *, read_only: bool) -> AsyncSession:
+        """Begin a transaction; a pooled connection that turns out broken is replaced once."""
+        await self._follow_loop()
+        engine = self.platform if scope.is_system and self.platform is not None else self.main
+        options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
+        for last in (False, True):
+            session = AsyncSession(engine, expire_on_commit=False)
+            try:
+                await session.connection(execution_options=options)
+            except PoolTimeoutError as error:
+                raise UnavailableError("no connection became free in time") from error
+            except UnavailableError as error:
+                if last or not error.lost:
+                    raise
+            else:
+                return session
+        raise AssertionError  # the last try returned or raised
+
+    async def _follow_loop(self) -> None:
+        """Leave the connections of an event loop that has ended; refuse a second that runs."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and self._loop.is_running() and self._pid == os.getpid():
+            raise ConfigurationError("a Database serves one event loop: make one for each")
+        known, self._loop, self._pid = self._loop, loop, os.getpid()
+        if known is not None and not is_memory(self.main.url):
+            for engine in self:
+                await engine.dispose()
+
+
+def _beside(url: URL, platform_url: URL) -> URL:
+    """Return the URL of the platform role, which has to lead to a PostgreSQL database as well.
+
+    Raises:
+        ConfigurationError: One of them is SQLite, which has no roles.
+    """
+    if {url.get_backend_name(), platform_url.get_backend_name()} != {"postgresql"}:
+        raise ConfigurationError("platform_url is for PostgreSQL: SQLite has no roles")
+    return platform_url
+
+
+_pools: WeakSet[Pools] = WeakSet()
+
+
+def _after_fork() -> None:
+    for pools in list(_pools):
+        pools.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
