@@ -55,8 +55,8 @@ def test_the_tenant_is_read_once_for_a_statement(agentdb_role_urls: RoleUrls) ->
     assert plan.count("current_setting") == 1
 
 
-def test_a_parent_is_found_by_its_key(agentdb_role_urls: RoleUrls) -> None:
-    """Not by a hash of all conversations of the tenant, which a page would pay for."""
+def test_a_parent_is_looked_up_for_each_row(agentdb_role_urls: RoleUrls) -> None:
+    """A hash of all conversations of the tenant would cost a page more than its rows."""
     with connect(agentdb_role_urls.app) as connection, connection.transaction():
         plan = "\n".join(
             row[0]
@@ -66,5 +66,5 @@ def test_a_parent_is_found_by_its_key(agentdb_role_urls: RoleUrls) -> None:
             )
         )
 
+    assert "SubPlan" in plan
     assert "hashed" not in plan
-    assert "pk_agent_conversations" in plan

@@ -136,7 +136,7 @@ async def test_a_system_unit_that_would_see_nothing_is_refused(
             await work(database)
 
         assert sent == []
-        assert "checked out connections: 0" in database.engine.pool.status()
+        assert "Checked out connections: 0" in database.engine.pool.status()
 
 
 async def test_a_platform_role_that_is_bound_is_refused(agentdb_role_urls: RoleUrls) -> None:

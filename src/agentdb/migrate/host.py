@@ -15,6 +15,7 @@ from agentdb.errors import ConfigurationError, SchemaVersionError
 from agentdb.migrate import environment
 from agentdb.migrate.connections import in_schema, revision_at, search_in
 from agentdb.migrate.indexes import HostOperations
+from agentdb.migrate.kept_policies import policies_kept
 from agentdb.migrate.limits import DEFAULT_LIMITS, Limits
 from agentdb.migrate.locks import PROCESS, Waiting, key_of, try_lock
 from agentdb.migrate.numbering import numbers_kept
@@ -86,7 +87,12 @@ def _climb(connection: Connection, aim: str | None, waiting: Waiting) -> list[Re
         steps = _missing(connection, aim)
         if steps:
             prepare(connection)
-            with references_kept(connection), numbers_kept(connection), _proxies_kept():
+            with (
+                policies_kept(connection),
+                references_kept(connection),
+                numbers_kept(connection),
+                _proxies_kept(),
+            ):
                 environment.run("upgrade", connection, steps[-1].revision, in_host_transaction=True)
         return steps
 

@@ -17,6 +17,7 @@ from agentdb.errors import (
     TransientError,
 )
 from agentdb.migrate.connections import Target, connected, looking, reading, revision_at
+from agentdb.migrate.kept_policies import policies_kept
 from agentdb.migrate.limits import DEFAULT_LIMITS, Limits, Progress
 from agentdb.migrate.locks import PROCESS, Turn, Waiting, turn
 from agentdb.migrate.preflight import prepare
@@ -258,10 +259,8 @@ def _patiently(
     from agentdb.migrate import environment  # noqa: PLC0415 -- imports Alembic
 
     def run() -> None:
-        with process:
+        with nullcontext() if step == "stamp" else policies_kept(mine.work), process:
             environment.run(step, mine.work, revision, waiting.progress)
-        if step == "upgrade":
-            _keep_policies(mine.work)
 
     begin = mine.transaction if atomic else partial(mine.alone, waiting)
     _repeatedly(mine, waiting, run, begin)
@@ -281,13 +280,6 @@ def _repeatedly(
             if not (mine.repeats and _passes(error)):
                 raise
             waiting.pause("another session holds the lock on a table")
-
-
-def _keep_policies(connection: Connection) -> None:
-    from agentdb.rls.changes import keep  # noqa: PLC0415 -- maps all tables
-
-    with nullcontext() if connection.in_transaction() else connection.begin():
-        keep(connection)
 
 
 def _passes(error: TransientError | DuplicateError) -> bool:

@@ -65,8 +65,28 @@ def disable(
 
 def keep(connection: Connection) -> None:
     """Give tables that a migration has made or changed their policies, where it is recorded."""
-    if connection.dialect.name == "postgresql" and is_recorded(connection):
+    if _is_kept(connection):
         _run(connection, _missing(connection))
+
+
+def loosen(connection: Connection) -> None:
+    """Drop the policies that look into other tables, which could not be dropped before them."""
+    if _is_kept(connection):
+        schema = mapped_schema(connection)
+        states = table_states(connection)
+        _run(
+            connection,
+            [
+                statements.drop_policy(state.table, policy.name, schema)
+                for state in states
+                for policy in policies_of(state.table)
+                if policy.reads
+            ],
+        )
+
+
+def _is_kept(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql" and is_recorded(connection)
 
 
 def _change(
@@ -94,17 +114,21 @@ def _run(connection: Connection, needed: Iterable[str]) -> list[str]:
 
 def _missing(connection: Connection) -> Iterator[str]:
     schema = mapped_schema(connection)
-    for state in table_states(connection):
-        yield from _completion(state, schema)
+    states = table_states(connection)
+    present = {state.table for state in states}
+    for state in states:
+        yield from _completion(state, schema, present)
     if not is_recorded(connection):
         yield statements.mark(schema)
 
 
-def _completion(state: TableState, schema: str | None) -> Iterator[str]:
+def _completion(state: TableState, schema: str | None, present: set[str]) -> Iterator[str]:
     for name in state.changed:
         yield statements.drop_policy(state.table, name, schema)
     for policy in policies_of(state.table):
-        if policy.name in state.missing or policy.name in state.changed:
+        # Half-way down, a table that a policy looks into may be gone: without it none is visible.
+        possible = policy.reads is None or policy.reads in present
+        if possible and policy.name in {*state.missing, *state.changed}:
             yield statements.create_policy(policy, schema)
     if not (state.enabled and state.forced):
         yield statements.force(state.table, schema)

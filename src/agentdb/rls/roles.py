@@ -134,5 +134,5 @@ def _literal(text: str) -> str:
 
 
 def _body(code: str) -> str:
-    """Return an anonymous block in quotes that the code cannot end."""
-    return f"$agentdb$ BEGIN {code} END $agentdb$"
+    """Return an anonymous block."""
+    return _literal(f"BEGIN {code} END")

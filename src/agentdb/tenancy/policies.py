@@ -36,12 +36,14 @@ class Policy:
         name: What PostgreSQL calls the policy.
         command: The statements that it is for.
         condition: The rows that it lets them see, and write; SQL, with ``{schema}`` before tables.
+        reads: The other table that the condition looks into, if any.
     """
 
     table: str
     name: str
     command: Command
     condition: str
+    reads: str | None = None
 
     @property
     def checks(self) -> bool:
@@ -64,16 +66,20 @@ def _policies(table: str, tenancy: Tenancy) -> Iterator[Policy]:
         yield Policy(table, "agentdb_shared", "SELECT", "true")
     if tenancy.column is None:
         return
-    own = _condition(table, tenancy)
+    own, reads = _condition(table, tenancy), _read_by(tenancy)
     if table in KEPT:
         # Nobody bound by a tenant makes one of these rows, or deletes one.
-        yield Policy(table, "agentdb_tenant_select", "SELECT", own)
-        yield Policy(table, "agentdb_tenant_update", "UPDATE", own)
+        yield Policy(table, "agentdb_tenant_select", "SELECT", own, reads)
+        yield Policy(table, "agentdb_tenant_update", "UPDATE", own, reads)
     else:
-        yield Policy(table, "agentdb_tenant", "ALL", own)
+        yield Policy(table, "agentdb_tenant", "ALL", own, reads)
     if tenancy.shows_members:
         members = f"{tenancy.column} IS NULL AND {_is_member(table, 'user_id')}"
-        yield Policy(table, "agentdb_members", "SELECT", members)
+        yield Policy(table, "agentdb_members", "SELECT", members, MEMBERSHIPS)
+
+
+def _read_by(tenancy: Tenancy) -> str | None:
+    return MEMBERSHIPS if tenancy.kind is TenancyClass.IDENTITY else tenancy.parent
 
 
 def _condition(table: str, tenancy: Tenancy) -> str:
