@@ -19,6 +19,8 @@ from agentdb.tenancy import CONFINED
 from agentdb.testing import Factory, explain
 from tests.plans import plans_of
 
+pytestmark = pytest.mark.agentdb_plans
+
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 CAP = 10

@@ -66,6 +66,7 @@ async def test_who_is_no_member_agrees_to_nothing(
     assert await agentdb_uow.user_consents.count() == 0
 
 
+@pytest.mark.agentdb_plans
 async def test_the_latest_agreement_is_read_by_an_index(
     agentdb_uow: UnitOfWork, agentdb_queries: Queries, user: UUID
 ) -> None:

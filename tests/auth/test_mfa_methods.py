@@ -212,6 +212,7 @@ async def test_a_refused_enrolment_leaves_the_half_done_one(
     assert [found.id for found in await methods.all()] == [row.id]
 
 
+@pytest.mark.agentdb_plans
 async def test_a_log_in_looks_methods_up_by_user(agentdb_database: Database) -> None:
     """No table is read from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

@@ -16,6 +16,8 @@ from agentdb.operations import delete_user, disable_user, record_login
 from agentdb.testing import Factory
 from tests.plans import plans_of
 
+pytestmark = pytest.mark.agentdb_plans
+
 Work: TypeAlias = Callable[[UnitOfWork, UUID, UUID], Awaitable[Any]]
 
 LOOKUPS: dict[str, tuple[Work, set[str]]] = {

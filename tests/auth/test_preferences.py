@@ -76,6 +76,7 @@ async def test_a_tenant_makes_no_choice_that_holds_elsewhere(
     assert await agentdb_uow.user_notification_preferences.effective(member.user_id) == {}
 
 
+@pytest.mark.agentdb_plans
 async def test_what_a_user_wants_is_read_in_one_statement(
     agentdb_uow: UnitOfWork, agentdb_queries: Queries, member: TenantUserMembership
 ) -> None:

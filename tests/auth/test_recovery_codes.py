@@ -99,6 +99,7 @@ async def test_of_eight_sets_at_once_one_is_left_whole(
     assert left == [f"{left[0][0]}-{n}" for n in range(3)]
 
 
+@pytest.mark.agentdb_plans
 async def test_codes_are_looked_up_by_user(agentdb_database: Database) -> None:
     """No table is read from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

@@ -215,6 +215,7 @@ async def test_a_log_in_is_one_statement_behind_its_check(
         await agentdb_uow.user_sessions.open(user.id, "first")
 
 
+@pytest.mark.agentdb_plans
 async def test_look_ups_of_sessions_follow_an_index(agentdb_database: Database) -> None:
     """Neither a page of a user nor the look for a device reads the table from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

@@ -305,6 +305,7 @@ async def test_a_walk_over_active_tokens_goes_on_as_time_passes(agentdb_uow: Uni
     assert sorted(found) == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.agentdb_plans
 async def test_look_ups_of_tokens_follow_an_index(agentdb_database: Database) -> None:
     """Neither the hot look-ups nor a page reads the table from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

@@ -153,6 +153,7 @@ async def test_counters_are_found_by_each_filter(
     assert {row.user_id for row in await search(user_id=users[1])} == {users[1]}
 
 
+@pytest.mark.agentdb_plans
 async def test_totals_and_pages_are_read_by_an_index(
     agentdb_uow: UnitOfWork, agentdb_queries: Queries, agentdb_make: Factory
 ) -> None:

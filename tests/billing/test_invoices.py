@@ -148,6 +148,7 @@ async def test_eight_concurrent_puts_leave_one_invoice(
     assert sorted(created for _, created in outcomes.results) == [False] * 7 + [True]
 
 
+@pytest.mark.agentdb_plans
 async def test_an_invoice_is_looked_up_by_index(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:

@@ -115,6 +115,7 @@ async def test_without_a_subscription_nothing_is_limited(
         assert decision.subscription_id is None
 
 
+@pytest.mark.agentdb_plans
 async def test_use_is_summed_up_by_index(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
     """For a window, and to decide."""
     row = agentdb_make.tenant_subscription()

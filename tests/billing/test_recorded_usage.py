@@ -127,6 +127,7 @@ async def test_the_cost_grows_little_with_the_length_of_a_run(
     assert len([sql for sql in sent if "period_start IN" in sql]) <= 5
 
 
+@pytest.mark.agentdb_plans
 async def test_every_look_follows_an_index(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
     """The id of the event has its own, instants are found by the unique key."""
     subscription = agentdb_make.tenant_subscription().id

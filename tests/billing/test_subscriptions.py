@@ -92,6 +92,7 @@ async def test_an_ended_subscription_is_not_edited(
         await agentdb_uow.tenant_subscriptions.edit(auto_renew=False)
 
 
+@pytest.mark.agentdb_plans
 async def test_subscriptions_are_looked_up_by_index(
     agentdb_database: Database, agentdb_uow: UnitOfWork
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Index, text
 
 from agentdb.models import Base
+from agentdb.testing import Template
 
 KEYS = [
     pytest.param(column, id=f"{table.name}.{column.name}")
@@ -28,13 +30,22 @@ ORDERED = [
 ]
 
 
-@pytest.fixture
-def connection(agentdb_sync_connection: Connection) -> Connection:
-    """A connection whose planner prefers any index to reading the table."""
-    if agentdb_sync_connection.dialect.name == "postgresql":
-        agentdb_sync_connection.execute(text("SET LOCAL enable_seqscan = off"))
-        agentdb_sync_connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-    return agentdb_sync_connection
+@pytest.fixture(scope="module")
+def connection(agentdb_template: Template) -> Iterator[Connection]:
+    """A connection whose planner prefers any index to reading the table.
+
+    Nothing was ever stored in its database, so that costs depend on the schema alone.
+    """
+    isolation = agentdb_template.isolate(commits=False, fresh=True)
+    engine = isolation.sync_engine()
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+        yield connection
+        isolation.end()
+    engine.dispose()
+    isolation.close()
 
 
 def plan(connection: Connection, query: str) -> str:

@@ -19,6 +19,8 @@ from agentdb.testing import Plan, explain
 from tests.conversations.talks import begun, said, told
 from tests.plans import plans_of
 
+pytestmark = pytest.mark.agentdb_plans
+
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OVERVIEW = "ix_agent_conversations_tenant_updated"
 POSITION = "uq_agent_messages_conversation_id_position"

@@ -203,6 +203,7 @@ async def test_a_batch_is_three_statements(
         assert [line.split()[0] for line in sent] == ["SELECT", "UPDATE", "SELECT"]
 
 
+@pytest.mark.agentdb_plans
 async def test_a_run_walks_along_the_primary_key(
     agentdb_database: Database, agentdb_make: Factory
 ) -> None:

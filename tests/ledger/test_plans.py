@@ -17,6 +17,8 @@ from agentdb.testing import Plan, explain
 from tests.ledger.conversations import asked, begun
 from tests.ledger.frames import frame, frames
 
+pytestmark = pytest.mark.agentdb_plans
+
 Verb = Callable[[UnitOfWork], Awaitable[object]]
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from agentdb import Database
+from agentdb.activity.models import ActivityEvent
 from agentdb.maintenance import Report, purge_activity_events
 from agentdb.maintenance.activity import ActivityEvents
 from agentdb.testing import Factory, run_concurrently
@@ -78,9 +81,25 @@ async def test_concurrent_purges_share_the_events(
     assert deleted + rest.counts["deleted"] == 40
 
 
-async def test_a_purge_follows_its_index(agentdb_database: Database) -> None:
+def feeds(tenants: list[UUID]) -> list[ActivityEvent]:
+    """Return a thousand events of six weeks: an index that leads with the tenant is a detour."""
+    now, hour = utc_now(), timedelta(hours=1)
+    return [
+        ActivityEvent(
+            tenant_id=tenants[n % len(tenants)], action="host.done", created_at=now - n * hour
+        )
+        for n in range(1000)
+    ]
+
+
+@pytest.mark.agentdb_plans
+async def test_a_purge_follows_its_index(agentdb_database: Database, agentdb_make: Factory) -> None:
     """No batch reads the table from end to end, the dry run neither."""
-    sweep = ActivityEvents(None, DAY)
+    tenants = [agentdb_make.tenant_account().id for _ in range(20)]
+    sweep = ActivityEvents(None, 30 * DAY)
+    async with agentdb_database.begin_system(reason="test") as uow:
+        await uow.activity_events.add_many(feeds(tenants))
+        await uow.execute(text("ANALYZE activity_events"))
     for after in (None, (utc_now() - YEARS, uuid_pk())):
         async with agentdb_database.begin_system(reason="test") as uow:
             plans = await plans_of(uow, sweep.change(uow, after, 10))

@@ -131,6 +131,7 @@ async def test_sweeps_at_once_apply_each_change_once(
     assert {row[0] for row in (await rows(agentdb_database)).values()} == {free}
 
 
+@pytest.mark.agentdb_plans
 async def test_the_sweep_goes_on_by_the_ids(
     agentdb_database: Database, agentdb_make: Factory
 ) -> None:

@@ -137,6 +137,7 @@ async def test_concurrent_purges_share_the_rows(
     assert deleted + rest.counts["deleted"] == 40
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [

@@ -219,6 +219,7 @@ async def test_no_total_changes_by_a_roll_up(
             await uow.usage_counters.delete(row.id)
 
 
+@pytest.mark.agentdb_plans
 async def test_a_roll_up_follows_its_index(agentdb_database: Database) -> None:
     """No batch reads a table from end to end, the dry run neither."""
     sweep = PastDays(None, NO_AGE)

@@ -224,6 +224,7 @@ async def changes_and_count(uow: UnitOfWork, sweep: Sweep[object]) -> None:
     await sweep.count(uow, None)
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [

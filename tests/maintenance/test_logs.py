@@ -56,6 +56,7 @@ async def test_a_purge_for_a_tenant_leaves_the_others(
     assert (await purge(agentdb_database)).counts == {"deleted": 1}
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [

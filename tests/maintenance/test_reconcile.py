@@ -271,6 +271,7 @@ async def test_concurrent_repairs_share_the_rows(
     assert total == {"default_buckets": 11, "service_account_tokens": 12}
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda sweep: sweep.__name__)
 async def test_a_batch_follows_the_key_of_its_table(
     agentdb_database: Database, agentdb_make: Factory, sweep: type[Walked]

@@ -44,8 +44,9 @@ async def test_what_nobody_verified_in_time_is_revoked(
         assert states == ["revoked", "active", "pending_verification"]
         assert [getattr(row, name) for name in SECRETS] == [None] * 5
         assert (row.target_encrypted, row.revoked_reason) == (b"", "verification_expired")
+        # Two readings of the server's clock, which runs on between them.
         assert row.revoked_at is not None
-        assert row.revoked_at == row.updated_at >= now
+        assert min(row.revoked_at, row.updated_at) >= now
 
 
 async def test_an_expiry_waits_as_long_as_it_is_told_to(agentdb_database: Database) -> None:
@@ -94,6 +95,7 @@ async def test_concurrent_expiries_share_the_rows(agentdb_database: Database) ->
     assert revoked + rest.counts["revoked"] == 40
 
 
+@pytest.mark.agentdb_plans
 async def test_an_expiry_follows_its_index(agentdb_database: Database) -> None:
     """No batch reads the table from end to end, the dry run neither."""
     sweep = UnverifiedSubscriptions(None, HOUR)

@@ -219,6 +219,7 @@ async def test_a_locked_object_is_skipped(
     }
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [

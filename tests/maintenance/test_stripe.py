@@ -99,6 +99,7 @@ async def test_what_cannot_be_is_refused(agentdb_database: Database) -> None:
         await recover_dispatches(agentdb_database, max_attempts=0)
 
 
+@pytest.mark.agentdb_plans
 async def test_the_sweeps_follow_their_indexes(agentdb_database: Database) -> None:
     """No batch reads a table from end to end, or sorts one."""
     at = LONG_AGO, uuid4()

@@ -237,6 +237,7 @@ async def test_an_empty_truncated_segment_leaves_its_children(
         assert row.position == 1
 
 
+@pytest.mark.agentdb_plans
 async def test_batches_follow_the_truncations_by_index(
     agentdb_database: Database, agentdb_tenant: TenantAccount, store: MemoryObjectStore
 ) -> None:

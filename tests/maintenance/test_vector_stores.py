@@ -194,6 +194,7 @@ async def test_a_file_is_attached_again_while_it_is_purged(
         assert (await uow.vector_stores.require(store.id)).usage_bytes == 200
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize("sweep", [DeletedContainers, DeletedFiles, DeletedStores, ExpiredStores])
 async def test_a_batch_follows_the_key(
     agentdb_database: Database, agentdb_make: Factory, sweep: type[DeletedStores]

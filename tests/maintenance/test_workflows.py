@@ -208,6 +208,7 @@ async def test_what_a_verb_deletes_is_what_the_purge_takes(
     assert found(purged) == {"workflow_runs": 1, "workflow_run_steps": 1}
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [

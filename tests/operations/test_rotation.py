@@ -291,6 +291,7 @@ async def test_the_statements_of_a_rotation(
         assert (await rotate(agentdb_uow, "first", new_token("x"))).outcome == "reused"
 
 
+@pytest.mark.agentdb_plans
 async def test_a_rotation_follows_its_keys(agentdb_database: Database) -> None:
     """No statement of it reads a table from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

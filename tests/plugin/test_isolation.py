@@ -3,15 +3,15 @@
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agentdb.database import Database
 from agentdb.engines import make_sync_engine
-from agentdb.errors import PermissionDeniedError
+from agentdb.errors import ConfigurationError, PermissionDeniedError
 from agentdb.settings import Settings
 from agentdb.tenants.models import TenantAccount
-from agentdb.testing import OverlapError, run_concurrently
+from agentdb.testing import OverlapError, explain, explain_sync, run_concurrently
 from agentdb.unit_of_work import UnitOfWork
 
 COUNT = text("SELECT count(*) FROM tenant_accounts")
@@ -47,6 +47,32 @@ async def test_a_test_that_commits_has_a_database_of_its_own(
         await add(unit, run)
     async with Database(agentdb_url) as other, other.read(reason="test") as unit:
         assert await unit.tenant_accounts.count() == 1
+
+
+@pytest.mark.agentdb_only("postgres")
+async def test_a_plan_is_refused_in_the_database_that_tests_share(
+    agentdb_uow: UnitOfWork, agentdb_sync_connection: Connection
+) -> None:
+    """What others rolled back would choose the index: the marker is missing."""
+    with pytest.raises(ConfigurationError, match="agentdb_plans"):
+        await explain(agentdb_uow, select(TenantAccount))
+    with pytest.raises(ConfigurationError, match="agentdb_plans"):
+        explain_sync(agentdb_sync_connection, select(TenantAccount))
+
+
+@twice
+@pytest.mark.agentdb_plans
+@pytest.mark.agentdb_only("postgres")
+async def test_a_test_of_plans_finds_files_that_nobody_wrote_to(
+    agentdb_database: Database, run: str
+) -> None:
+    """A rollback leaves rows and the counts of ANALYZE behind; the test sees those of no other."""
+    files = text("SELECT pg_relation_size(oid), relpages FROM pg_class WHERE relname = :table")
+    async with agentdb_database.begin_system(reason="test") as unit:
+        found = await unit.execute(files, {"table": TenantAccount.__tablename__})
+        assert found.one() == (0, 0)
+        await add(unit, run)
+        await unit.execute(text("ANALYZE tenant_accounts"))
 
 
 async def test_a_failed_unit_takes_back_its_own_work_alone(agentdb_database: Database) -> None:

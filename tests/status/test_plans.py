@@ -11,6 +11,8 @@ from agentdb import Database, UnitOfWork
 from tests.plans import plans_of
 from tests.status.targets import wish
 
+pytestmark = pytest.mark.agentdb_plans
+
 Work: TypeAlias = Callable[[UnitOfWork], Awaitable[Any]]
 
 PREFIX = "ix_status_subscriptions"

@@ -231,6 +231,7 @@ async def test_an_object_is_never_made_in_a_deleted_bucket(
     assert isinstance(outcomes[second], refused)
 
 
+@pytest.mark.agentdb_plans
 async def test_the_default_is_looked_up_by_its_index(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:

@@ -232,6 +232,7 @@ async def test_of_ready_and_delete_the_later_one_finds_the_other(
         assert row.status == "deleted"
 
 
+@pytest.mark.agentdb_plans
 async def test_a_page_follows_an_index(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
     """That of the tenant in its order; with a filter, too, no table is read from end to end."""
     row = agentdb_make.storage_object(conversation=agentdb_make.conversation())
@@ -250,6 +251,7 @@ async def test_a_page_follows_an_index(agentdb_uow: UnitOfWork, agentdb_make: Fa
         plan.assert_scans_nothing()
 
 
+@pytest.mark.agentdb_plans
 async def test_a_purge_reads_no_table_from_end_to_end(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:

@@ -250,6 +250,7 @@ async def test_bad_arguments_are_refused(
         await agentdb_uow.stripe_event_dispatch.claim()
 
 
+@pytest.mark.agentdb_plans
 async def test_a_claim_follows_the_index_of_due_work(agentdb_database: Database) -> None:
     """It sorts nothing and reads no table from end to end."""
     async with agentdb_database.begin_system(reason="test") as uow:

@@ -15,6 +15,8 @@ from agentdb.testing import (
 )
 from agentdb.unit_of_work import UnitOfWork
 
+pytestmark = pytest.mark.agentdb_plans
+
 BY_CODE = select(BillingPlan).where(BillingPlan.code == "basic")
 BY_NAME = select(BillingPlan).where(BillingPlan.name == "Basic")
 

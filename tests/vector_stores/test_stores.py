@@ -164,6 +164,7 @@ async def test_stores_are_synchronised_in_turns(
             await claim(limit=limit)
 
 
+@pytest.mark.agentdb_plans
 async def test_a_claim_of_all_tenants_follows_its_index(
     agentdb_database: Database, agentdb_make: Factory
 ) -> None:

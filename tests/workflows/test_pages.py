@@ -132,6 +132,7 @@ async def test_a_cursor_does_not_lead_into_another_tenant(
             await uow.workflow_runs.search(after=cursor)
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize(
     "filters",
     [{}, {"workflow_key": "x", "status": "failed"}, {"since": NOON, "until": NOON}],
@@ -151,6 +152,7 @@ async def test_a_page_of_runs_is_a_range_of_the_tenants_index(
     count.assert_scans_nothing()
 
 
+@pytest.mark.agentdb_plans
 async def test_the_next_page_of_runs_is_a_range_too(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:
@@ -167,6 +169,7 @@ async def test_the_next_page_of_runs_is_a_range_too(
     assert re.search(r"ROW\(started_at, .*\) <|\(started_at,id\)<", page.text), page.text
 
 
+@pytest.mark.agentdb_plans
 async def test_the_runs_of_a_conversation_are_found_by_an_index(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:
@@ -177,6 +180,7 @@ async def test_the_runs_of_a_conversation_are_found_by_an_index(
         plan.assert_scans_nothing()
 
 
+@pytest.mark.agentdb_plans
 async def test_a_page_of_steps_is_a_range_of_the_runs_index(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:

@@ -57,6 +57,7 @@ async def test_an_export_takes_constant_memory(
     assert many < few * 1.5
 
 
+@pytest.mark.agentdb_plans
 @pytest.mark.parametrize("name", ERASED)
 async def test_rows_to_erase_are_found_by_an_index(agentdb_database: Database, name: str) -> None:
     """Counted, deleted at once or a batch at a time: no table is read from end to end."""
