@@ -313,6 +313,19 @@ class Database(Tailing, Claiming):
 
         return await self._judge(migrate.require_current)
 
+    async def require_policies(self) -> None:
+        """Refuse a database where row-level security does not hold; for the start of a service.
+
+        Raises:
+            PermissionDeniedError: A table is without its policies, a view reads past them, or they
+                do not bind the role that units of tenants run as; the message names what.
+            ConfigurationError: The database is SQLite.
+            UnavailableError: The database cannot be reached.
+        """
+        from agentdb import rls  # noqa: PLC0415 -- who has no policies imports none of it
+
+        await asyncio.to_thread(rls.require, self.url, schema=self.schema)
+
     async def _judge(self, judge: Callable[..., Verdict]) -> Verdict:
         if not is_memory(self.url):
             return await asyncio.to_thread(judge, self.url, schema=self.schema)

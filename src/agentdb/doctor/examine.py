@@ -22,6 +22,7 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
         ("server", postgresql.server),
         ("extensions", postgresql.extensions),
         ("role", postgresql.role),
+        ("row-level security", postgresql.policies),
         ("pooler", postgresql.pooler),
         ("clock", postgresql.clock),
         ("invalid indexes", postgresql.invalid_indexes),

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Row, text
 from agentdb.doctor.report import Finding, Status
 from agentdb.models import Base
 from agentdb.poolers import is_pooled
+from agentdb.rls.state import RlsState
+from agentdb.rls.status import status_on
 from agentdb.search_path import mapped_schema
 from agentdb.types import UTC_NOW
 
@@ -139,6 +141,22 @@ def role(connection: Connection) -> Iterator[Finding]:
     advice = "row-level security does not bind it: let the service connect as a plain role"
     status = Status.WARNING if passes else Status.OK
     yield Finding("role", status, ", ".join(rights), advice if passes else None)
+
+
+def policies(connection: Connection) -> Iterator[Finding]:
+    """Yield how far the tables are under row-level security, and what reads past it."""
+    found = status_on(connection)
+    held = found.state is not RlsState.INCOMPLETE
+    advice = "see `agentdb rls status`"
+    yield Finding(
+        "row-level security",
+        Status.OK if held else Status.PROBLEM,
+        found.state,
+        None if held else advice,
+    )
+    if found.leaks and found.state is not RlsState.DISABLED:
+        value = f"{len(found.leaks)} read with the rights of their owner"
+        yield Finding("views", Status.WARNING, value, advice)
 
 
 def _creates(row: Row[Any]) -> str:
