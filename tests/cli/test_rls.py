@@ -7,7 +7,6 @@ from sqlalchemy import make_url
 
 from agentdb import rls
 from agentdb.cli.failures import ExitCode
-from agentdb.database import Database
 from agentdb.testing import RoleUrls
 from tests.cli.command import agentdb, document, rows
 from tests.rls.test_changes import connect
@@ -91,12 +90,9 @@ def test_sqlite_is_refused(tmp_path: object) -> None:
     assert "SQLite has no row-level security" in result.stderr
 
 
-async def test_commands_take_the_platform_role(agentdb_role_urls: RoleUrls) -> None:
+def test_commands_take_the_platform_role(agentdb_role_urls: RoleUrls) -> None:
     """By option or environment; without it they name what is missing, and no password is shown."""
     urls = agentdb_role_urls
-    async with Database(urls.app, platform_url=urls.platform) as database:
-        async with database.begin_system(reason="test") as uow:
-            await uow.tenant_accounts.create(slug="acme", name="Acme")
     order = ("maintain", "expire_invites")
 
     bare = agentdb(*order, url=urls.app)
