@@ -102,7 +102,7 @@ def test_commands_take_the_platform_role(agentdb_role_urls: RoleUrls) -> None:
     password = make_url(urls.platform).password
     assert isinstance(password, str)
     assert bare.exit_code != 0
-    assert "AGENTDB_PLATFORM_DATABASE_URL" in bare.stderr
+    assert "AGENTDB_PLATFORM_DATABASE_URL" in bare.output
     assert (told.exit_code, given.exit_code) == (0, 0)
     assert password not in bare.output + told.output + given.output
 
