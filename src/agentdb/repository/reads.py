@@ -47,9 +47,13 @@ class Reads(Generic[M, K]):
             lock: Lock the row until the unit ends. Foreign-key checks of other units pass; on
                 SQLite, which has one writer at a time, nothing more is needed.
             include_deleted: See deleted rows too.
+
+        Raises:
+            PermissionDeniedError: A tenant's unit would lock what all tenants share.
         """
         query = self._select(self._has_key(key), include_deleted=include_deleted)
         if lock:
+            self.unit.check_writable(self.model)
             query = query.with_for_update(key_share=True)
         return (await self._entities(query)).one_or_none()
 
@@ -69,6 +73,7 @@ class Reads(Generic[M, K]):
 
         Raises:
             NotFoundError: There is none.
+            PermissionDeniedError: As of `get`.
         """
         row = await self.get(key, lock=lock, include_deleted=include_deleted)
         if row is None:
