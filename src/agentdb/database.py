@@ -317,14 +317,16 @@ class Database(Tailing, Claiming):
         """Refuse a database where row-level security does not hold; for the start of a service.
 
         Raises:
-            PermissionDeniedError: A table is without its policies, a view reads past them, or they
-                do not bind the role that units of tenants run as; the message names what.
-            ConfigurationError: The database is SQLite.
+            PermissionDeniedError: A table is without its policies, a view reads past them, they do
+                not bind the role that units of tenants run as, or bind the one of the system; the
+                message names what.
+            ConfigurationError: The database is SQLite, or *platform_url* leads to another one.
             UnavailableError: The database cannot be reached.
         """
         from agentdb import rls  # noqa: PLC0415 -- who has no policies imports none of it
 
-        await asyncio.to_thread(rls.require, self.url, schema=self.schema)
+        platform = None if self.platform_engine is None else self.platform_engine.url
+        await asyncio.to_thread(rls.require, self.url, platform=platform, schema=self.schema)
 
     async def _judge(self, judge: Callable[..., Verdict]) -> Verdict:
         if not is_memory(self.url):
@@ -364,8 +366,9 @@ class Database(Tailing, Claiming):
         async with self._pools.session(scope, read_only=read_only) as session:
             unit = UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
             yield unit
-            with orm_errors():
-                await session.flush()
+            if session.new or session.dirty or session.deleted:
+                with orm_errors():
+                    await session.flush()
             # A cancellation that is already waiting is heard before COMMIT, not after it.
             await asyncio.sleep(0)
             await to_the_end(commit(session))

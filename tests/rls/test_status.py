@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agentdb import rls
-from agentdb.errors import PermissionDeniedError
+from agentdb.database import Database
+from agentdb.errors import ConfigurationError, PermissionDeniedError
 from agentdb.rls import RlsState
-from agentdb.testing import RoleUrls
+from agentdb.testing import RoleUrls, Template
 from tests.rls.test_changes import connect
 
 
@@ -86,3 +87,24 @@ def test_views_that_read_past_the_policies_are_seen(
     assert found.leaks == (("peek",) if leaks else ())
     if leaks:
         assert "peek read past it" in refusal(agentdb_role_urls.app)
+
+
+async def test_a_service_starts_with_the_right_roles_alone(
+    agentdb_role_urls: RoleUrls, agentdb_template: Template
+) -> None:
+    """Both roles lead to one database, one of them bound and the other not."""
+    urls = agentdb_role_urls
+    other = agentdb_template.clone()
+
+    async with Database(urls.app, platform_url=urls.platform) as right:
+        await right.require_policies()
+    async with Database(urls.app, platform_url=urls.owner) as bound:
+        with pytest.raises(PermissionDeniedError, match="it needs BYPASSRLS"):
+            await bound.require_policies()
+    async with Database(urls.platform, platform_url=urls.platform) as passing:
+        with pytest.raises(PermissionDeniedError, match="the role passes it as BYPASSRLS"):
+            await passing.require_policies()
+    async with Database(urls.app, platform_url=other) as apart:
+        with pytest.raises(ConfigurationError, match="another database"):
+            await apart.require_policies()
+    agentdb_template.drop(other)

@@ -34,6 +34,10 @@ _LEAKS = text(f"""
         WHERE option_name = 'security_invoker' AND option_value::boolean)
     ORDER BY 1
 """)  # noqa: S608 -- of constants
+_PLACE = text("""
+    SELECT (pg_control_system()).system_identifier, oid
+    FROM pg_database WHERE datname = current_database()
+""")
 
 
 def status(target: Target, *, schema: str | None = None) -> RlsStatus:
@@ -66,19 +70,46 @@ def status_on(connection: Connection) -> RlsStatus:
     )
 
 
-def require(target: Target, *, schema: str | None = None) -> RlsStatus:
-    """Refuse a database that a unit of a tenant should not work with; for the start of a service.
+def require(
+    target: Target, *, platform: Target | None = None, schema: str | None = None
+) -> RlsStatus:
+    """Refuse a database that a service of tenants should not work with; for its start.
+
+    Args:
+        target: The database, by the role of units of tenants.
+        platform: The same by the role of units of the system, if it is another.
+        schema: Schema that holds the tables.
 
     Raises:
         PermissionDeniedError: A table is without its policies, a view reads past them, or they do
-            not bind the role; the message names what.
-        ConfigurationError: As of `status`.
+            not bind the role of tenants, or bind the one of the system; the message names what.
+        ConfigurationError: The two roles lead to two databases; else as of `status`.
         UnavailableError: As of `status`.
     """
-    found = status(target, schema=schema)
+    with looking(target, schema=schema) as connection:
+        require_postgresql(connection)
+        found = status_on(connection)
+        place = _place(connection)
     if refusal := found.refusal:
         raise PermissionDeniedError(refusal)
+    if platform is not None:
+        _require_platform(platform, place, schema)
     return found
+
+
+def _require_platform(platform: Target, place: tuple[int, int], schema: str | None) -> None:
+    with looking(platform, schema=schema) as connection:
+        require_postgresql(connection)
+        if _place(connection) != place:
+            raise ConfigurationError("platform_url leads to another database")
+        if status_on(connection).bound:
+            raise PermissionDeniedError("the role of platform_url is bound: it needs BYPASSRLS")
+
+
+def _place(connection: Connection) -> tuple[int, int]:
+    """Return what tells a database from all others, those of other servers included."""
+    cluster, database = connection.execute(_PLACE).one()
+    return cluster, database
 
 
 def require_postgresql(connection: Connection) -> None:
