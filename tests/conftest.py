@@ -10,6 +10,9 @@ from tests.sizes import FIXTURE, OPTION, Size
 
 pytest_plugins = ["pytester"]
 
+MOST_WORKERS = 8
+"""Each has a server of PostgreSQL, and takes some seconds to collect the tests."""
+
 # The suite gives the same verdict every time; `HYPOTHESIS_PROFILE=hunt` looks for new examples.
 common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", common, derandomize=True, max_examples=20)
@@ -24,6 +27,22 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let the whole suite use all cores; ``-n 0`` keeps it in one process.
+
+    A part of it is done sooner without workers. A debugger has none to talk to, and ``--soak`` is
+    to have the machine for one test at a time.
+    """
+    option = config.option
+    chosen = getattr(option, "numprocesses", 0) is not None or option.dist != "no"
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    alone = hasattr(config, "workerinput") or option.usepdb or option.trace
+    if is_whole and not (chosen or alone or config.getoption(OPTION)):
+        option.numprocesses = "logical"
+        option.maxprocesses = option.maxprocesses or MOST_WORKERS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
