@@ -99,6 +99,25 @@ def test_cryptography_is_loaded_by_key_rings_alone(module: str) -> None:
     assert "cryptography" not in loaded_by(module)
 
 
+@pytest.mark.parametrize("module", ["agentdb.database", "agentdb.integrations", "agentdb.cli"])
+def test_fastapi_is_loaded_by_its_integration_alone(module: str) -> None:
+    """It is an extra, too."""
+    assert set() == {"fastapi", "starlette"} & loaded_by(module)
+
+
+def test_models_are_set_up_when_they_are_used_first() -> None:
+    """It takes a third of the time of the import, and commands that read no rows never need it."""
+    code = (
+        "import agentdb; agentdb.Database, agentdb.NewMessage;"
+        "print(any(mapper.configured for mapper in agentdb.Base.registry.mappers))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+
+    assert result.stdout == "False\n"
+
+
 def test_the_bare_package_loads_without_sqlalchemy() -> None:
     """Its names load on first use, so importing one part does not import the whole."""
     assert "sqlalchemy" not in loaded_by("agentdb")

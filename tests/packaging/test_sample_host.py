@@ -1,25 +1,37 @@
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from tests.packaging.environments import Environment
-from tests.packaging.packages import Packages
+from tests.packaging.environments import Environment, needed
+from tests.packaging.packages import Packages, metadata_of
 
 HOST = Path(__file__).with_name("sample-host")
 
 
 @pytest.fixture
 def host(packages: Packages, runtime: list[str], tmp_path: Path) -> tuple[Environment, Path]:
-    """The project of a host with all that it declares, agentdb coming from the wheel."""
+    """The project of a host with all that it declares, agentdb and its extras from the wheel."""
     folder = Path(shutil.copytree(HOST, tmp_path / "host"))
     project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
     declared = project["project"]["dependencies"] + project["dependency-groups"]["test"]
     environment = Environment(tmp_path / "environment")
-    environment.create([*runtime, *(each for each in declared if each != "agentdb")])
+    environment.create([*runtime, *_downloaded(declared, packages)])
     environment.install(packages.wheel)
     return environment, folder
+
+
+def _downloaded(declared: list[str], packages: Packages) -> Iterator[str]:
+    """Yield what an installer would bring beside the wheel; for its extras, what they need."""
+    requires = metadata_of(packages.wheel).requires or ()
+    for requirement in map(Requirement, declared):
+        if requirement.name != "agentdb":
+            yield str(requirement)
+        for extra in requirement.extras:
+            yield from map(str, needed(requires, extra))
 
 
 def test_the_tests_of_a_host_pass(host: tuple[Environment, Path]) -> None:
@@ -30,4 +42,4 @@ def test_the_tests_of_a_host_pass(host: tuple[Environment, Path]) -> None:
     result = environment.run(*command, folder=folder)
 
     assert result.returncode == pytest.ExitCode.OK, result.stdout + result.stderr
-    assert result.stdout.splitlines()[-1].strip("= ").startswith("18 passed in ")
+    assert result.stdout.splitlines()[-1].strip("= ").startswith("20 passed in ")

@@ -56,6 +56,16 @@ async def test_tenants_see_nothing_of_each_other(
     assert (await stranger.get(f"/tickets/{filed.json()}")).status_code == 404
 
 
+async def test_the_application_starts_and_ends(
+    client: AsyncClient, agentdb_database: Database
+) -> None:
+    """On a database whose schema it can work with, as a server starts it."""
+    app = make_app(agentdb_database)
+
+    async with app.router.lifespan_context(app):
+        assert (await client.get("/tickets")).json() == []
+
+
 @pytest.mark.agentdb_commits
 async def test_of_requests_at_the_same_time_one_wins(client: AsyncClient) -> None:
     """On connections of their own, with real commits."""

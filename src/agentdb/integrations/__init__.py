@@ -1,0 +1,1 @@
+"""What connects agentdb with other libraries, each module behind the extra of its name."""
