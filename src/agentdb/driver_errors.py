@@ -160,11 +160,15 @@ def _is_lost(context: ExceptionContext) -> bool:
     """Whether the connection is of no more use.
 
     It is still whole where libpq refused to send: a statement has 65,535 parameters at the most.
+    Where a command of the driver's own was cut off, as a COPY, no other can be sent after it.
     """
     connection = context.connection
     if connection is None or connection.closed or connection.invalidated:
         return True
-    return bool(getattr(connection.connection.driver_connection, "closed", True))
+    driver: Any = connection.connection.driver_connection
+    if getattr(driver, "closed", True):
+        return True
+    return str(driver.info.transaction_status.name) == "ACTIVE"
 
 
 class _Report:
@@ -176,6 +180,10 @@ class _Report:
         self.constraint: str | None = error.diag.constraint_name
         self.table: str | None = error.diag.table_name
         self.column: str | None = error.diag.column_name
+        # Messages come in the language of the server, and leave its functions and the words of SQL
+        # as they are (https://www.postgresql.org/docs/current/protocol-error-fields.html).
+        is_policy = error.diag.source_function == "ExecWithCheckOptions"
+        self.is_hidden_conflict: bool = is_policy and "USING" in (error.diag.message_primary or "")
 
     @property
     def place(self) -> dict[str, str | None]:
@@ -206,6 +214,13 @@ def _read_only(report: _Report) -> AgentDBError:
     return UnavailableError(f"the server only reads [{report.state}]")
 
 
+def _denied(report: _Report) -> AgentDBError:
+    if report.is_hidden_conflict:
+        # ON CONFLICT DO UPDATE met a row that row-level security hides: the key is another's.
+        return DuplicateError("a unique key is taken")
+    return PermissionDeniedError("the role of the database may not do this [42501]")
+
+
 def _unsupported(report: _Report) -> AgentDBError:
     # To BEGIN … READ WRITE a standby answers that it cannot.
     is_begin = (report.context.statement or "").startswith("BEGIN")
@@ -227,7 +242,7 @@ _BY_STATE: dict[str, Callable[[_Report], AgentDBError]] = {
     "3F000": lambda _: SchemaVersionError(_BEHIND),
     "40001": _transient,
     "40P01": _transient,
-    "42501": lambda _: PermissionDeniedError("the role of the database may not do this [42501]"),
+    "42501": _denied,
     "42703": lambda _: SchemaVersionError(_BEHIND),
     "42704": lambda _: SchemaVersionError(_BEHIND),
     "42710": lambda _: SchemaVersionError(_UNMANAGED),
@@ -244,6 +259,9 @@ _BY_CLASS: dict[str, Callable[[_Report], AgentDBError]] = {
     "25": _unavailable,
     "28": lambda r: UnavailableError(f"the database refused the log-in [{r.state}]"),
     "53": _unavailable,
+    "54": lambda r: ValueTooLongError(
+        f"the database refused a large value [{r.state}]", limit=0, **r.place
+    ),
     "57": _unavailable,
     "58": _unavailable,
 }

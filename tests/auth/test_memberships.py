@@ -22,17 +22,38 @@ from agentdb.testing import Factory, Queries, run_concurrently
 OWNER, ADMIN, MEMBER, VIEWER = TenantRole
 
 
-async def test_a_role_is_granted_once(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
+async def test_a_role_is_granted_once(
+    agentdb_database: Database, agentdb_make: Factory, agentdb_tenant: TenantAccount
+) -> None:
     """The same role again changes nothing, another one is a conflict."""
-    user = agentdb_make.user(tenant=None)
-    grant = agentdb_uow.tenant_user_memberships.grant
-    row, created = await grant(user.id, ADMIN)
-    again, repeated = await grant(user.id, ADMIN)
-    with pytest.raises(ConflictError):
-        await grant(user.id, OWNER)
+    user, tenant = agentdb_make.user(tenant=None).id, agentdb_tenant.id
+    async with agentdb_database.begin_system(reason="test") as uow:
+        grant = uow.tenant_user_memberships.grant
+        row, created = await grant(user, ADMIN, tenant_id=tenant)
+        again, repeated = await grant(user, ADMIN, tenant_id=tenant)
+        with pytest.raises(ConflictError):
+            await grant(user, OWNER, tenant_id=tenant)
 
-    assert (created, repeated, row.role) == (True, False, ADMIN)
-    assert row is again
+        assert (created, repeated, row.role) == (True, False, ADMIN)
+        assert row is again
+
+
+@pytest.mark.parametrize("role", TenantRole)
+async def test_a_tenant_brings_nobody_in(
+    agentdb_uow: UnitOfWork, agentdb_make: Factory, role: TenantRole
+) -> None:
+    """Whoever is no member is nobody to its units, as is who does not exist."""
+    members = agentdb_uow.tenant_user_memberships
+    user = agentdb_make.user(tenant=None)
+    with pytest.raises(NotFoundError) as stranger:
+        await members.grant(user.id, role)
+    with pytest.raises(NotFoundError) as nobody:
+        await members.grant(uuid4(), role)
+
+    assert str(stranger.value) == str(nobody.value)
+    member = agentdb_make.tenant_user_membership(role="member")
+    row, created = await members.grant(member.user_id, MEMBER)
+    assert (row.id, created) == (member.id, False)
 
 
 @pytest.mark.parametrize("role", TenantRole)
@@ -49,15 +70,14 @@ async def test_nobody_is_no_member(agentdb_uow: UnitOfWork, role: TenantRole) ->
 
 async def test_what_is_no_role_is_refused(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
     """Neither granted nor given instead of another."""
-    user = agentdb_make.user(tenant=None)
+    user = agentdb_make.tenant_user_membership(role="viewer").user_id
     members = agentdb_uow.tenant_user_memberships
     with pytest.raises(InvalidValueError):
-        await members.grant(user.id, "boss")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a caller without a type checker
-    await members.grant(user.id, VIEWER)
+        await members.grant(user, "boss")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a caller without a type checker
     with pytest.raises(InvalidValueError):
-        await members.change_role(user.id, "boss")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a caller without a type checker
+        await members.change_role(user, "boss")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a caller without a type checker
 
-    assert (await members.resolve(user.id)).role == VIEWER
+    assert (await members.resolve(user)).role == VIEWER
 
 
 async def test_the_last_owner_stays(agentdb_uow: UnitOfWork, agentdb_make: Factory) -> None:
@@ -200,8 +220,9 @@ async def test_sixty_four_grants_leave_one_membership(
     user = agentdb_make.user(tenant=None)
 
     async def call(_: int) -> bool:
-        async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
-            return (await uow.tenant_user_memberships.grant(user.id, OWNER))[1]
+        async with agentdb_database.begin_system(reason="test") as uow:
+            grant = uow.tenant_user_memberships.grant
+            return (await grant(user.id, OWNER, tenant_id=agentdb_tenant.id))[1]
 
     outcomes = await run_concurrently(64, call, database=agentdb_database)
 

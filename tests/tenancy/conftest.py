@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from agentdb.database import Database
-from agentdb.testing import Template
+from agentdb.testing import Template, under_policies
 from tests.tenancy.worlds import World, build
 
 session_fixture = pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -35,6 +35,17 @@ async def database(world: World) -> AsyncIterator[Database]:
     """The database of `world`."""
     async with Database(world.url) as database:
         yield database
+
+
+@session_fixture
+async def policed(agentdb_template: Template) -> AsyncIterator[Database]:
+    """The same world under row-level security, by its roles; PostgreSQL only."""
+    url = agentdb_template.clone()
+    build(url, alone=False)
+    with under_policies(url) as urls:
+        async with Database(urls.app, platform_url=urls.platform) as database:
+            yield database
+    agentdb_template.drop(url)
 
 
 @session_fixture

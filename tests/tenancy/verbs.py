@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, signature
 from typing import Any, NoReturn, get_type_hints
 
@@ -58,6 +58,12 @@ def _cited(rows: Rows) -> dict[str, str]:
     return cited
 
 
+def _day(table: str, rows: Rows) -> date:
+    """Return the beginning of a window, as totals of the table take it."""
+    day: date = rows["usage_counters"].period_start
+    return day if table == "usage_counters" else INSTANT
+
+
 ARGUMENTS: dict[str, Make] = {
     "key": lambda table, rows: key_of(rows[table]),
     "keys": lambda table, rows: [key_of(rows[table])],
@@ -100,8 +106,8 @@ ARGUMENTS: dict[str, Make] = {
     "plans": lambda _, rows: [NewPlan(code=rows["billing_plans"].code, name="n", price_cents=1)],
     "conversation_ids": lambda _, rows: [rows["agent_conversations"].id],
     "n": _always(1),
-    "totals.start": _always(INSTANT),
-    "totals.end": _always(INSTANT + timedelta(days=1)),
+    "totals.start": _day,
+    "totals.end": lambda table, rows: _day(table, rows) + timedelta(days=1),
     "set_title.display_name": _always("new"),
     "touch.last_active_at": _always(INSTANT + timedelta(days=1)),
     "handlers": _always(["new"]),
@@ -159,6 +165,7 @@ WIDE = {
     "tenant_subscriptions.current",
     "tenant_subscriptions.edit",
     "tenant_user_memberships.members",
+    "usage_counters.totals",
 }
 """Verbs that no argument leads to a row: they are about all that the unit sees."""
 

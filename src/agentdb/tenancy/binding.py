@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from agentdb.errors import PermissionDeniedError
 from agentdb.orm import Base
@@ -85,15 +85,18 @@ def announce(session: Session, *, schema: str | None, required: bool) -> None:
     if _TOLD in session.info:
         return
 
-    def tell(connection: Connection) -> None:
-        _tell(session, connection, schema=schema, required=required)
+    def tell_it(connection: Connection) -> None:
+        tell(session, connection, schema=schema, required=required)
+
+    def begun(_: Session, __: SessionTransaction, connection: Connection) -> None:
+        tell_it(connection)
 
     session.info[_TOLD] = True
-    event.listen(session, "after_begin", lambda _, __, connection: tell(connection))
+    event.listen(session, "after_begin", begun)
     transaction = session.get_transaction()
     for connection in () if transaction is None else transaction.connections:
         if not _is_told(session, connection):
-            _before_next(connection, tell)
+            _before_next(connection, tell_it)
 
 
 def _before_next(connection: Connection, tell: Callable[[Connection], None]) -> None:
@@ -108,7 +111,12 @@ def _before_next(connection: Connection, tell: Callable[[Connection], None]) -> 
     event.listen(connection, "before_cursor_execute", before)
 
 
-def _tell(session: Session, connection: Connection, *, schema: str | None, required: bool) -> None:
+def tell(session: Session, connection: Connection, *, schema: str | None, required: bool) -> None:
+    """Tell the server the tenant of the transaction that *connection* is in, unless BEGIN did.
+
+    Raises:
+        PermissionDeniedError: As of `Binding.judge`.
+    """
     scope = scope_of(session)
     if scope is None or _is_told(session, connection):
         return

@@ -14,6 +14,7 @@ from agentdb.errors import PermissionDeniedError, TenantRequiredError
 from agentdb.orm import Base, Tenancy, TenancyClass
 from agentdb.tenancy.guard import KEPT, refuse_takeover
 from agentdb.tenancy.predicates import belongs, declaration, model_of, owned, table_of
+from agentdb.tenancy.references import users_as_text
 from agentdb.tenancy.scope import Scope, scope_of
 from agentdb.tenancy.tables import UsedTables, tables_of
 
@@ -46,8 +47,8 @@ class _Criterion(LoaderCriteriaOption):
         return adapted
 
 
-def confine(session: Session) -> None:
-    """Filter all further statements of *session*; once for each session."""
+def confine(session: Session | type[Session]) -> None:
+    """Filter all further statements of *session*, or of a class; once for each."""
     if not event.contains(session, "do_orm_execute", _on_execute):
         event.listen(session, "do_orm_execute", _on_execute)
 
@@ -133,12 +134,12 @@ def _refuse_update(statement: Update, parameters: Any) -> None:
 
 
 def references(name: str) -> set[str]:
-    """Return the columns of a table that tie its rows to a tenant: the owner's and foreign keys."""
+    """Return the columns of a table that tie its rows to others: the owner's and references."""
     model = model_of(name)
     tenancy: Tenancy = model.__tenancy__
     table: Any = model.__table__
     tied = {column.key for column in table.columns if column.foreign_keys}
-    return tied | ({tenancy.column} if tenancy.column else set())
+    return tied | users_as_text(name) | ({tenancy.column} if tenancy.column else set())
 
 
 def _add_criteria(state: ORMExecuteState, names: frozenset[str], tenant: UUID) -> None:

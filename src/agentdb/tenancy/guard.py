@@ -33,12 +33,20 @@ from agentdb.errors import (
 )
 from agentdb.orm import Base, Tenancy, TenancyClass
 from agentdb.tenancy.predicates import (
+    MEMBERSHIPS,
     belongs,
-    declaration,
     model_of,
     owned,
     table_of,
     tenant_value,
+)
+from agentdb.tenancy.references import (
+    belongs_to_one,
+    references_of,
+    tied_columns,
+    ties,
+    user_named,
+    users_as_text,
 )
 from agentdb.tenancy.scope import Scope, scope_of
 
@@ -51,7 +59,7 @@ KEPT = {"tenant_accounts", "users"}
 with it."""
 
 _OWNED = {TenancyClass.DIRECT, TenancyClass.OPTIONAL}
-_MEMBERSHIPS = "tenant_user_memberships"
+_STAYING = {TenancyClass.DIRECT, TenancyClass.PARENT}
 _ATTACHED = "agentdb.attached"
 _BULK = ("bulk_save_objects", "bulk_insert_mappings", "bulk_update_mappings")
 
@@ -93,8 +101,8 @@ def _parsed(text: str) -> UUID:
         raise InvalidValueError("a tenant is named by the text of its UUID") from None
 
 
-def guard(session: Session) -> None:
-    """Check all further flushes of *session*; once for each session."""
+def guard(session: Session | type[Session]) -> None:
+    """Check all further flushes of *session*, or of a class; once for each."""
     if event.contains(session, "before_flush", _before_flush):
         return
     event.listen(session, "before_flush", _before_flush)
@@ -111,6 +119,11 @@ def _refuse_bulk(*_: object, **__: object) -> NoReturn:
 def _note_attached(_session: Session, row: object) -> None:
     """Note a row that the session has not read itself: it may be another than it says."""
     inspect(row).info[_ATTACHED] = True
+
+
+def trust(row: object) -> None:
+    """Note that an attached row holds what the database has just answered to this session."""
+    inspect(row).info.pop(_ATTACHED, None)
 
 
 def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
@@ -188,6 +201,8 @@ def check_writes(session: Session, scope: Scope, writes: Iterable[Write]) -> Non
     wanted: dict[tuple[Column[Any], UUID], set[Any]] = defaultdict(set)
     for write, tenant in _tenants(session, scope, writes):
         for target, key in _references(scope, write):
+            if not belongs_to_one(target.table):
+                raise _nowhere(target.table)
             wanted[target, tenant].add(key)
     for (target, tenant), referred in wanted.items():
         missing = referred - _made(writes, target, tenant)
@@ -238,6 +253,7 @@ def check_owner(scope: Scope, write: Write) -> None:
     """Refuse a row that a unit of work of *scope* may not write."""
     name = write.model.__tablename__
     if scope.is_system:
+        _refuse_move(write)
         return
     if scope.tenant is None:
         raise TenantRequiredError(f"{name} was written by a unit of work without a tenant")
@@ -255,9 +271,18 @@ def check_owner(scope: Scope, write: Write) -> None:
         refuse_takeover(name, write.changed, tenancy)
 
 
+def _refuse_move(write: Write) -> None:
+    """Refuse a system unit what would take a row to another tenant, away from what it is tied to.
+
+    Rows that may belong to nobody are given an owner; their references are checked with it.
+    """
+    if write.tenancy.kind in _STAYING and write.tenancy.column in (write.changed or ()):
+        raise TenantMismatchError(f"a row of {write.model.__tablename__} stays with its owner")
+
+
 def refuse_takeover(name: str, changed: frozenset[str], tenancy: Tenancy) -> None:
     """Refuse a tenant's unit what would give it, or its members, more than is theirs."""
-    owner = {tenancy.column, "user_id"} if name == _MEMBERSHIPS else {tenancy.column}
+    owner = {tenancy.column, "user_id"} if name == MEMBERSHIPS else {tenancy.column}
     if changed & owner:
         # A stored row that changes hands might be another tenant's in disguise.
         raise TenantMismatchError(f"a row of {name} stays with its owner")
@@ -267,52 +292,23 @@ def refuse_takeover(name: str, changed: frozenset[str], tenancy: Tenancy) -> Non
 
 def _references(scope: Scope, write: Write) -> Iterator[tuple[Column[Any], Any]]:
     """Yield what a row refers to: the column, and the key that it holds there."""
-    for name, target in _references_of(write.model).items():
+    for name, target in references_of(write.model).items():
         key = write.values.get(name)
+        if name in users_as_text(write.model.__tablename__):
+            key = user_named(key)
         if key is not None and _is_checked(scope, write, name, target):
             yield target, key
 
 
 def _is_checked(scope: Scope, write: Write, name: str, target: Column[Any]) -> bool:
-    if write.changed is not None and name not in write.changed | {write.tenancy.column}:
+    owner = write.tenancy.column
+    if write.changed is not None and not write.changed & {name, owner} and name != owner:
         return False
-    # A system unit writes history too: of people who have left the tenant since.
-    return scope.tenant is not None or target.table.name != "users"
+    return scope.tenant is not None or ties(target.table)
 
 
-def tied_columns(model: type[Base]) -> set[str]:
-    """Return the columns whose references a system unit, too, keeps in the tenant of the row."""
-    tied = {name for name, to in _references_of(model).items() if to.table.name != "users"}
-    return tied - {model.__tenancy__.column}
-
-
-def _references_of(model: type[Base]) -> dict[str, Column[Any]]:
-    """Return the columns of a table that refer to rows of a tenant, and what they refer to."""
-    name = model.__tablename__
-    if name not in _TIED:
-        _TIED[name] = dict(_find_tied(model, table_of(model)))
-    return _TIED[name]
-
-
-_TIED: dict[str, dict[str, Column[Any]]] = {}
-
-
-def _find_tied(model: type[Base], table: Table) -> Iterator[tuple[str, Column[Any]]]:
-    tenancy = model.__tenancy__
-    for column in table.columns:
-        # A membership is what makes its user one of the tenant's.
-        for key in column.foreign_keys if table.name != _MEMBERSHIPS else ():
-            if key.column.table.name != "tenant_accounts" and _belongs_to_one(key.column.table):
-                yield column.key, key.column
-    if tenancy.kind is TenancyClass.PARENT:
-        yield str(tenancy.column), Base.metadata.tables[str(tenancy.parent)].c.id
-    if table.name == "users":
-        yield "id", table.c.id
-
-
-def _belongs_to_one(table: Table) -> bool:
-    tenancy = declaration(table.name)
-    return tenancy is not None and tenancy.column is not None
+def _nowhere(table: Table) -> NotFoundError:
+    return NotFoundError(f"a reference to {table.name} leads nowhere")
 
 
 def _require(
@@ -329,4 +325,4 @@ def _require(
         # On the connection: the session would flush first, and this is a flush.
         found = session.connection().execute(select(*key).where(among, condition))
         if set(chunk) - {tuple(row) for row in found}:
-            raise NotFoundError(f"a reference to {key[0].table.name} leads nowhere")
+            raise _nowhere(key[0].table)

@@ -31,8 +31,8 @@ class Scope:
 
     def __post_init__(self) -> None:
         """Refuse a scope that is both, or whose tenant is no UUID."""
-        if self.tenant is not None and not isinstance(self.tenant, UUID):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
-            raise InvalidValueError("a tenant is given by its UUID")
+        if self.tenant is not None:
+            check_tenant(self.tenant)
         if self.reason is not None and not self.reason.strip():
             raise InvalidValueError("a system unit needs a reason")
         if self.tenant is not None and self.reason is not None:
@@ -65,12 +65,30 @@ class Scope:
         return owner
 
     def filter(self, tenant_id: UUID | None) -> UUID | None:
-        """Return the tenant that a verb reads; None for all of them, in a system unit alone."""
+        """Return the tenant that a verb reads; None for all of them, in a system unit alone.
+
+        Raises:
+            InvalidValueError: It is no UUID.
+            TenantRequiredError: As of `owner`.
+            TenantMismatchError: As of `owner`.
+        """
+        if tenant_id is not None:
+            check_tenant(tenant_id)
         if self.tenant is not None and tenant_id not in {None, self.tenant}:
             raise TenantMismatchError("the unit of work belongs to another tenant")
         if self.tenant is None and self.reason is None:
             raise TenantRequiredError("the unit of work has no tenant")
         return self.tenant or tenant_id
+
+
+def check_tenant(value: object) -> None:
+    """Refuse what is no id of a tenant.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if not isinstance(value, UUID):
+        raise InvalidValueError("a tenant is given by its UUID")
 
 
 def bind_scope(session: Session, scope: Scope) -> None:

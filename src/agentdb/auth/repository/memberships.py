@@ -12,11 +12,16 @@ from agentdb.auth.models import (
     User,
     UserProfile,
 )
-from agentdb.auth.owners import keep_user, lock_tenant, require_other_owner
+from agentdb.auth.owners import keep_user, lock_tenant, lock_user, require_other_owner
 from agentdb.auth.people import Member
 from agentdb.auth.values import TenantRole
 from agentdb.driver_errors import orm_errors
-from agentdb.errors import ConflictError, PermissionDeniedError, TenantRequiredError
+from agentdb.errors import (
+    ConflictError,
+    InvalidValueError,
+    PermissionDeniedError,
+    TenantRequiredError,
+)
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository import Repository
 
@@ -35,7 +40,8 @@ class TenantUserMembershipRepository(Repository[TenantUserMembership, UUID]):
     ) -> tuple[TenantUserMembership, bool]:
         """Make a user a member of a tenant.
 
-        Race-safe: N concurrent calls with one role all succeed and leave one row.
+        Race-safe: N concurrent calls with one role all succeed and leave one row. Whoever is no
+        member yet is a stranger to the tenant's units: a system unit brings people in.
 
         Args:
             user_id: The user.
@@ -46,12 +52,14 @@ class TenantUserMembershipRepository(Repository[TenantUserMembership, UUID]):
             The membership, and whether it is new.
 
         Raises:
-            NotFoundError: There is no such user or tenant.
+            NotFoundError: There is no such user or tenant; in a tenant's unit, no such member.
             ConflictError: The user is a member in another role; `change_role` changes it.
             InvalidValueError: It is no role.
         """
         tenant = self.unit.scope.owner(tenant_id)
-        if role == TenantRole.OWNER:
+        if self.unit.tenant is not None:
+            await lock_user(self.unit, user_id)
+        elif role == TenantRole.OWNER:
             await keep_user(self.unit, user_id)
         values = {"user_id": user_id, "tenant_id": tenant, "role": role}
         row, created = await self.upsert(values, ["user_id", "tenant_id"], update=())
@@ -79,9 +87,10 @@ class TenantUserMembershipRepository(Repository[TenantUserMembership, UUID]):
             NotFoundError: The user is no member of the tenant.
             LastOwnerError: The tenant would be left without an owner.
             PermissionDeniedError: An actor who is no owner makes or demotes one.
-            InvalidValueError: It is no role.
+            InvalidValueError: It is no role, or the actor's is none.
         """
         tenant = self.unit.scope.owner(tenant_id)
+        _check_role(actor_role)
         row = await self._locked(user_id, tenant)
         if row is None:
             raise self._not_found()
@@ -114,8 +123,10 @@ class TenantUserMembershipRepository(Repository[TenantUserMembership, UUID]):
         Raises:
             LastOwnerError: The tenant would be left without an owner.
             PermissionDeniedError: An actor who is no owner removes one.
+            InvalidValueError: The actor has no role that there is.
         """
         tenant = self.unit.scope.owner(tenant_id)
+        _check_role(actor_role)
         row = await self._locked(user_id, tenant)
         if row is None:
             return False
@@ -229,6 +240,11 @@ def _follows(email: str, key: UUID) -> ColumnElement[bool]:
     return position > tuple_(
         literal(email, User.email.type), literal(key, TenantUserMembership.id.type)
     )
+
+
+def _check_role(actor: TenantRole | None) -> None:
+    if actor is not None and actor not in list(TenantRole):
+        raise InvalidValueError("an actor has one of the roles of members")
 
 
 def _check_actor(actor: TenantRole | None, *roles: TenantRole) -> None:

@@ -13,7 +13,7 @@ from agentdb.conversations.models import AgentRunUsage
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, UsageFields, UsageTotals
 from agentdb.conversations.usage import add_totals, completed, sum_usage
-from agentdb.errors import ConflictError
+from agentdb.errors import DuplicateError
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 from agentdb.repository.unique import UniqueKey
@@ -50,7 +50,7 @@ class AgentRunUsageRepository(AppendOnlyRepository[AgentRunUsage, int]):
 
         Raises:
             NotFoundError: The tenant has no such conversation.
-            ConflictError: The response is recorded for another conversation.
+            DuplicateError: The response is recorded for another conversation.
             InvalidValueError: A column refuses its value, or the response id is empty.
         """
         check_fields(usage, UsageFields)
@@ -79,7 +79,7 @@ class AgentRunUsageRepository(AppendOnlyRepository[AgentRunUsage, int]):
             row, created = await self._upsert(values, target, ())
         if row is None or row.conversation_id != values["conversation_id"]:
             message = "the response is recorded for another conversation"
-            raise ConflictError(message, constraint=target.name)
+            raise DuplicateError(message, constraint=target.name)
         return row, created
 
     async def history(
