@@ -17,7 +17,7 @@ nox.options.error_on_missing_interpreters = False
 def tests(session: nox.Session) -> None:
     """Run the tests on both databases; arguments go to pytest."""
     session.install(".[test]")
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
+    session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=PYTHON)
@@ -25,7 +25,7 @@ def coverage(session: nox.Session) -> None:
     """Measure the branch coverage of the tests, in one process."""
     session.install(".[test]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest")
+    session.run("coverage", "run", "-m", "pytest", "-n", "0")
     session.run("coverage", "combine")
     session.run("coverage", "report")
 
@@ -75,6 +75,17 @@ def soak(session: nox.Session) -> None:
     session.install(".[test]")
     share, *arguments = session.posargs or ["1"]
     session.run("python", "-m", "pytest", "--soak", share, "--timeout", "7200", *arguments)
+
+
+@nox.session(python=PYTHON, default=False)
+def bench(session: nox.Session) -> None:
+    """Measure, beside the raw driver and beside others; arguments go to the benchmarks.
+
+    `nox -s bench -- run_queue --quick` sees that one workload runs, `nox -s bench -- --save` keeps
+    the results of all in the documentation.
+    """
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session(python=PYTHON)

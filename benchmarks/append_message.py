@@ -1,22 +1,39 @@
-"""Appending one message, a transaction each, against the same statements on the raw driver."""
+"""Append one message, a transaction each: by one client, and by eight.
+
+The baseline is the least that keeps positions dense: one statement that counts the conversation up
+and inserts, between BEGIN and COMMIT. What one would use instead counts and inserts by an ORM, or
+has no positions at all.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
-import psycopg
-from harness import compare, conversation_in, fresh_database, run
-
 from agentdb import Database, NewMessage
+from benchmarks.harness import (
+    CLIENTS,
+    Bench,
+    Case,
+    Goal,
+    Place,
+    Raw,
+    at_once,
+    conversations_in,
+    new_tenant,
+    peer_cases,
+    repeat,
+)
+from benchmarks.peers import advanced_alchemy, openai_agents
+from benchmarks.peers.advanced_alchemy import AdvancedAlchemy
+from benchmarks.peers.openai_agents import Sessions
 
-MESSAGES = 200
-
-LOCK = "SELECT id FROM agent_conversations WHERE id = %s AND tenant_id = %s FOR NO KEY UPDATE"
 APPEND = """
     WITH counted AS (
         UPDATE agent_conversations
         SET message_count = message_count + 1, last_message_at = clock_timestamp()
-        WHERE id = %s RETURNING id, message_count - 1 AS position, last_message_at AS at
+        WHERE id = %s AND tenant_id = %s
+        RETURNING id, message_count - 1 AS position, last_message_at AS at
     )
     INSERT INTO agent_messages
         (conversation_id, segment_id, position, role, content, attachments, created_at)
@@ -25,38 +42,84 @@ APPEND = """
         ON s.conversation_id = c.id AND s.truncated_at IS NULL
     RETURNING id, position, created_at
 """
+TEXT = "Where is my order? It should have arrived on Tuesday."
+CONTENT = f'{{"text": "{TEXT}"}}'
+MESSAGE = [NewMessage(role="user", content=TEXT)]
+
+ONE = "one client"
+SPREAD = "eight clients, a conversation each"
+SAME = "eight clients, one conversation"
+
+BASE, AA, AGENTS = "psycopg, one statement", "advanced-alchemy", "OpenAI Agents SQLAlchemySession"
+
+GOALS = (
+    Goal(ONE, BASE, 0.90),
+    Goal(SPREAD, BASE, 0.75),
+    Goal(SAME, BASE, 0.95),
+    *(Goal(title, AA, 9) for title in (ONE, SPREAD, SAME)),
+    *(Goal(title, AGENTS, 3.5) for title in (ONE, SPREAD, SAME)),
+)
 
 
-async def raw_appends(raw: psycopg.AsyncConnection, tenant: UUID, conversation: UUID) -> int:
+async def raw_append(raw: Raw, tenant: UUID, conversation: UUID) -> None:
     """Append on the driver."""
-    for _ in range(MESSAGES):
-        async with raw.transaction():
-            await raw.execute(LOCK, (conversation, tenant))
-            await raw.execute(APPEND, (conversation, "user", '{"text": "hello"}'))
-    return MESSAGES
+    async with raw.transaction():
+        found = await raw.execute(APPEND, (conversation, tenant, "user", CONTENT))
+        await found.fetchall()
 
 
-async def our_appends(database: Database, tenant: UUID, conversation: UUID) -> int:
+async def our_append(database: Database, tenant: UUID, conversation: UUID) -> None:
     """Append by the verb."""
-    message = [NewMessage(role="user", content="hello")]
-    for _ in range(MESSAGES):
-        async with database.begin(tenant=tenant) as uow:
-            await uow.agent_messages.append(conversation, message)
-    return MESSAGES
+    async with database.begin(tenant=tenant) as uow:
+        await uow.agent_messages.append(conversation, MESSAGE)
 
 
-async def main() -> None:
-    """Measure both on conversations of their own."""
-    async with fresh_database() as (database, raw):
-        first, second = await conversation_in(database), await conversation_in(database)
-        await compare(
-            "append one message, one client",
-            {
-                "raw psycopg": lambda: raw_appends(raw, *first),
-                "agentdb": lambda: our_appends(database, *second),
-            },
-        )
+async def measure(bench: Bench) -> None:
+    """Measure one client, eight on conversations of their own, and eight on the same one."""
+    place = await bench.place()
+    tenant = await new_tenant(place.database)
+    ours = await conversations_in(place.database, tenant)
+    # The driver writes to conversations of its own, as the peers do.
+    theirs = await conversations_in(place.database, await new_tenant(place.database, "Raw"))
+    owner = await place.ask("SELECT tenant_id FROM agent_conversations WHERE id = %s", [theirs[0]])
+    raws = await place.connections()
+    alchemy = await bench.open(AA, advanced_alchemy.opened(place.other()))
+    agents = await bench.open(AGENTS, openai_agents.sqlalchemy_sessions(place.other()))
+    each = bench.size(60, 2)
+    for title, mine, others in _shapes(ours, theirs):
+        clients = range(len(mine))
+
+        async def raw(number: int, others: list[UUID] = others) -> int:
+            append = partial(raw_append, raws[number], owner, others[number])
+            return await repeat(each, append)
+
+        async def agentdb(number: int, mine: list[UUID] = mine) -> int:
+            return await repeat(each, partial(our_append, place.database, tenant, mine[number]))
+
+        same = title == SAME
+        cases = [
+            Case(BASE, partial(at_once, clients, raw), "baseline"),
+            Case("agentdb", partial(at_once, clients, agentdb)),
+            *peer_cases(AA, alchemy, AdvancedAlchemy.append, clients, each, same=same),
+            *peer_cases(AGENTS, agents, Sessions.append, clients, each, same=same),
+        ]
+        await bench.compare(title, cases, unit="messages")
+    await _check(place)
 
 
-if __name__ == "__main__":
-    run(main)
+def _shapes(ours: list[UUID], theirs: list[UUID]) -> list[tuple[str, list[UUID], list[UUID]]]:
+    return [
+        (ONE, ours[:1], theirs[:1]),
+        (SPREAD, ours, theirs),
+        (SAME, ours[:1] * CLIENTS, theirs[:1] * CLIENTS),
+    ]
+
+
+async def _check(place: Place) -> None:
+    """Make sure that no position is missing: a fast append that loses one is none."""
+    gaps = await place.ask(
+        "SELECT count(*) FROM agent_conversations c WHERE message_count <>"
+        " (SELECT count(*) FROM agent_messages m WHERE m.conversation_id = c.id)"
+    )
+    if gaps:
+        raise SystemExit(f"{gaps} conversations have lost messages")

@@ -8,25 +8,18 @@ is the least that a database does, though rows without a foreign key stay behind
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from statistics import median
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from harness import conversation_in, fresh_database, run
-from rich.console import Console
-from rich.table import Table
-
 from agentdb import Database
 from agentdb.operations import erase_tenant, import_tenant, write_export
+from benchmarks.harness import Bench, Case, Raw, conversation_in
 
 TENANTS = 200
 ROWS = 4000
 """Of each tenant."""
-ROUNDS = 7
 
 LOAD = (
     """
@@ -72,69 +65,85 @@ LOAD = (
 )
 
 
-async def load(database: Database, raw: psycopg.AsyncConnection) -> list[UUID]:
+async def load(database: Database, raw: Raw, tenants: int) -> list[UUID]:
     """Store the tenants, and return their ids."""
     _, model = await conversation_in(database)
     for statement in LOAD:
-        await raw.execute(statement.encode(), {"tenants": TENANTS, "model": model})
+        await raw.execute(statement.encode(), {"tenants": tenants, "model": model}, prepare=False)
     found = await raw.execute("SELECT id FROM tenant_accounts WHERE slug LIKE 'loaded-%'")
     return [row[0] for row in await found.fetchall()]
 
 
-async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """Return how many seconds some work takes."""
-    started = time.perf_counter()
-    await work()
-    return time.perf_counter() - started
-
-
-async def erase(database: Database, tenant: UUID, **options: Any) -> None:
+async def erase(database: Database, tenant: UUID, **options: Any) -> int:
     """Erase a tenant, and make sure that it was the whole."""
     counts = await erase_tenant(database, tenant, **options)
     if sum(counts.values()) != ROWS:
         raise SystemExit(f"a tenant had {sum(counts.values())} rows")
+    return ROWS
 
 
-async def main() -> None:
+@dataclass(slots=True)
+class Moving:
+    """A tenant that is moved out and in again.
+
+    Attributes:
+        database: Where it is.
+        tenant: The tenant.
+        lines: What was exported of it.
+        away: Whether it is erased just now.
+    """
+
+    database: Database
+    tenant: UUID
+    lines: list[str] = field(default_factory=list[str])
+    away: bool = False
+
+    async def export(self) -> int:
+        """Write it to a file."""
+        file = io.StringIO()
+        await write_export(self.database, self.tenant, file, redact=False)
+        self.lines = file.getvalue().splitlines()
+        return ROWS
+
+    async def erase(self) -> int:
+        """Erase it in batches."""
+        self.away = True
+        return await erase(self.database, self.tenant, batch=500)
+
+    async def restore(self) -> int:
+        """Import it again."""
+        self.away = False
+        await import_tenant(self.database, self.lines)
+        return ROWS
+
+    async def be_there(self) -> None:
+        """Import it, if it is away."""
+        if self.away:
+            await self.restore()
+
+    async def be_away(self) -> None:
+        """Erase it, if it is there."""
+        if not self.away:
+            await self.erase()
+
+
+async def measure(bench: Bench) -> None:
     """Measure the cases in turns, each on a tenant that no other has touched."""
-    times: dict[str, list[float]] = {}
+    place = await bench.place()
+    tenants = iter(await load(place.database, place.raw, bench.size(TENANTS, 8)))
+    moving = Moving(place.database, next(tenants))
 
-    async with fresh_database() as (database, raw):
-        tenants = iter(await load(database, raw))
+    async def cascade() -> int:
+        await place.raw.execute("DELETE FROM tenant_accounts WHERE id = %s", [next(tenants)])
+        return ROWS
 
-        async def cascade(tenant: UUID) -> None:
-            await raw.execute("DELETE FROM tenant_accounts WHERE id = %s", [tenant])
-
-        for number in range(ROUNDS + 1):
-            file = io.StringIO()
-            moved, erased, cascaded = (next(tenants) for _ in range(3))
-            export = partial(write_export, database, moved, file, redact=False)
-            found = {
-                "delete the tenant, by cascade": await timed(partial(cascade, cascaded)),
-                "erase_tenant": await timed(partial(erase, database, erased)),
-                "erase_tenant, dry run": await timed(partial(erase, database, moved, dry_run=True)),
-                "write_export": await timed(export),
-                "erase_tenant, batches of 500": await timed(
-                    partial(erase, database, moved, batch=500)
-                ),
-                "import_tenant": await timed(
-                    partial(import_tenant, database, file.getvalue().splitlines())
-                ),
-            }
-            if number:  # the first round only warms up
-                for name, seconds in found.items():
-                    times.setdefault(name, []).append(seconds)
-    show(times)
-
-
-def show(times: dict[str, list[float]]) -> None:
-    """Print the medians."""
-    table = Table("case", "seconds", "worst", "rows a second", title="4,000 rows among 800,000")
-    for name, found in times.items():
-        rate = ROWS / median(found)
-        table.add_row(name, f"{median(found):.3f}", f"{max(found):.3f}", f"{rate:,.0f}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    run(main)
+    dry = partial(erase, place.database, moving.tenant, dry_run=True)
+    cases = [
+        Case("delete the tenant, by cascade", cascade, "baseline"),
+        Case("erase_tenant", lambda: erase(place.database, next(tenants))),
+        Case("erase_tenant, dry run", dry, prepare=moving.be_there),
+        Case("write_export", moving.export, prepare=moving.be_there),
+        Case("erase_tenant, batches of 500", moving.erase, prepare=moving.be_there),
+        Case("import_tenant", moving.restore, prepare=moving.be_away),
+    ]
+    await bench.compare("4,000 rows among 800,000", cases, unit="rows")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import psycopg
-from append_frames import our_appends as append_frames
-from append_message import our_appends as append_messages
-from harness import compare, conversation_in, fresh_database, run
+from functools import partial
+
+from agentdb import Database
+from benchmarks.append_ledger import our_append as append_frames
+from benchmarks.append_message import our_append as append_message
+from benchmarks.harness import Bench, Case, Raw, connect, conversation_in, repeat
 
 DROPPED = {
     "agent_messages": ["ix_agent_messages_segment_id", "ix_agent_messages_text_tsv"],
@@ -19,32 +21,28 @@ DROPPED = {
 }
 
 
-async def drop(raw: psycopg.AsyncConnection) -> None:
+async def drop(raw: Raw) -> None:
     """Drop the indexes that only look-ups, pages and foreign-key actions need."""
     for index in (name for names in DROPPED.values() for name in names):
         await raw.execute(f"DROP INDEX {index}".encode())
 
 
-async def main() -> None:
+async def measure(bench: Bench) -> None:
     """Measure two databases in turns: one without the added indexes, one with them."""
-    async with fresh_database() as (bare, raw), fresh_database() as (full, _):
-        await drop(raw)
-        without, with_all = await conversation_in(bare), await conversation_in(full)
-        await compare(
-            "append one message",
-            {
-                "without added indexes": lambda: append_messages(bare, *without),
-                "as migrated": lambda: append_messages(full, *with_all),
-            },
-        )
-        await compare(
-            "append frames in batches of 100",
-            {
-                "without added indexes": lambda: append_frames(bare, *without),
-                "as migrated": lambda: append_frames(full, *with_all),
-            },
-        )
-
-
-if __name__ == "__main__":
-    run(main)
+    place = await bench.place()
+    url = place.twin()
+    bare, raw = await bench.keep(Database(url)), await bench.keep(await connect(url))
+    await drop(raw)
+    without, with_all = await conversation_in(bare), await conversation_in(place.database)
+    verbs = {"append a message": append_message, "append frames in batches of 100": append_frames}
+    times = bench.size(100, 2)
+    for title, verb in verbs.items():
+        cases = [
+            Case(
+                "without added indexes",
+                partial(repeat, times, partial(verb, bare, *without)),
+                "baseline",
+            ),
+            Case("as migrated", partial(repeat, times, partial(verb, place.database, *with_all))),
+        ]
+        await bench.compare(title, cases, unit="appends")

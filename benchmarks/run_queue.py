@@ -1,29 +1,39 @@
-"""Claim and complete, four workers: at two backlogs, and behind a hot conversation.
+"""Claim a run and complete it, by four workers: at growing backlogs, and behind a hot conversation.
 
 The backlog is loaded by SQL, as the queue would have it: the oldest run of a conversation is ready,
-the others wait. Each worker claims in one unit of work and completes in another, as workers do.
+the others wait. The baseline is the same queue on the driver: the claim in a transaction, and the
+completion in another one that locks the conversation first, its statements sent in one pipeline.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
-import psycopg
-from harness import conversation_in, fresh_database, run
-from rich.console import Console
-from rich.table import Table
-
 from agentdb import Database
+from benchmarks.harness import (
+    Bench,
+    Case,
+    Comparison,
+    Goal,
+    Raw,
+    Role,
+    Series,
+    at_once,
+    connect,
+    conversation_in,
+)
+from benchmarks.peers import queues
+from benchmarks.peers.queues import Shape
 
 WORKERS = 4
-CYCLES = 400
-"""Runs that all workers together end in one round."""
-
-ROUNDS = 3
+CYCLES = 200
+"""Runs that all workers together end in one turn, at the most."""
+PATIENCE = 2.0
+"""Seconds after which a turn ends."""
 PER_CONVERSATION = 10
 
 CONVERSATIONS = """
@@ -42,35 +52,89 @@ RUNS = """
     WHERE c.conversation_key LIKE c.tenant_id || ':' || %(label)s || '%%'
     ORDER BY n, c.id
 """
-LEFT = "SELECT count(*) FROM conversation_run_queue_items WHERE status IN ('ready', 'queued')"
+CLAIM = """
+    UPDATE conversation_run_queue_items
+    SET status = 'running', started_at = clock_timestamp(), attempt_count = attempt_count + 1
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM conversation_run_queue_items
+        WHERE status = 'ready' ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED))
+    RETURNING id, conversation_id, attempt_count, payload_json
+"""
+LOCK = "SELECT id FROM agent_conversations WHERE id = %s FOR NO KEY UPDATE"
+COMPLETE = """
+    UPDATE conversation_run_queue_items
+    SET status = 'completed', completed_at = clock_timestamp()
+    WHERE id = %s AND status = 'running' AND attempt_count = %s RETURNING id
+"""
+PROMOTE = """
+    UPDATE conversation_run_queue_items SET status = 'ready'
+    WHERE id = (
+        SELECT id FROM conversation_run_queue_items
+        WHERE conversation_id = %s AND status = 'queued' ORDER BY id LIMIT 1)
+    RETURNING id
+"""
 
-Shape = Sequence[tuple[str, int, int]]
-"""Label, conversations, and runs of each."""
-
-SHAPES: dict[str, Shape] = {
-    "backlog of 100": [("few-", 100 // PER_CONVERSATION, PER_CONVERSATION)],
-    "backlog of 100,000": [("many-", 100_000 // PER_CONVERSATION, PER_CONVERSATION)],
-    "50,000 of one conversation": [("hot-", 1, 50_000), ("cool-", 500, PER_CONVERSATION)],
-}
+BASE = "psycopg, head marked, pipelined"
+PROCRASTINATE, PGQUEUER = "procrastinate", "pgqueuer, one by one"
+BACKLOGS = (100, 1000, 10_000, 100_000)
+HOT = "behind 50,000 runs of one conversation"
 
 
-async def load(raw: psycopg.AsyncConnection, model: UUID, shape: Shape) -> int:
-    """Replace the queue, in copies of a conversation, and return how many runs wait."""
-    await raw.execute("TRUNCATE conversation_run_queue_items")
-    await raw.execute("DELETE FROM agent_conversations WHERE id <> %s", [model])
-    for label, conversations, runs in shape:
-        values = {"model": model, "label": label}
-        await raw.execute(CONVERSATIONS, {**values, "conversations": conversations})
-        await raw.execute(RUNS, {**values, "runs": runs})
-    await raw.execute("VACUUM ANALYZE agent_conversations, conversation_run_queue_items")
-    row = await (await raw.execute(LEFT)).fetchone()
-    assert row is not None  # noqa: S101 -- count(*) has a row
-    waiting: int = row[0]
-    return waiting
+def title(backlog: int) -> str:
+    """Return the title of the comparison at a backlog."""
+    return f"a backlog of {backlog:,}"
 
 
-async def cycle(database: Database) -> bool:
-    """Claim a run and complete it; return False where none is ready."""
+FLAT, SMALL = "agentdb, backlogs of 100 and 100,000 in turns", "a backlog of 100"
+LEAST, MOST = title(BACKLOGS[0]), title(BACKLOGS[-1])
+GOALS = (
+    *(Goal(shape, BASE, 0.75) for shape in (LEAST, MOST, HOT)),
+    Goal(FLAT, SMALL, 0.9),
+    Goal(LEAST, PROCRASTINATE, 2.5),
+    Goal(MOST, PROCRASTINATE, 15),
+    Goal(HOT, PROCRASTINATE, 300),
+    *(Goal(shape, PGQUEUER, 1.2) for shape in (LEAST, MOST)),
+)
+
+Cycle = Callable[[int], Awaitable[bool]]
+"""A worker claims and completes one run; False where none is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue of ours, in a database of its own."""
+
+    raw: Raw
+    model: UUID
+    workers: Sequence[Raw]
+
+    async def load(self, shape: Shape) -> None:
+        """Replace what is queued, in copies of a conversation."""
+        await self.raw.execute("TRUNCATE conversation_run_queue_items")
+        await self.raw.execute("DELETE FROM agent_conversations WHERE id <> %s", [self.model])
+        for number, (conversations, runs) in enumerate(shape):
+            values = {"model": self.model, "label": f"{number}-"}
+            await self.raw.execute(CONVERSATIONS, {**values, "conversations": conversations})
+            await self.raw.execute(RUNS, {**values, "runs": runs})
+        await self.raw.execute("VACUUM ANALYZE agent_conversations, conversation_run_queue_items")
+
+    async def cycle(self, worker: int) -> bool:
+        """Claim and complete on the driver."""
+        raw = self.workers[worker]
+        async with raw.transaction():
+            taken = await (await raw.execute(CLAIM)).fetchone()
+        if taken is None:
+            return False
+        item, conversation, attempt, _ = taken
+        async with raw.pipeline(), raw.transaction():
+            await raw.execute(LOCK, [conversation])
+            await raw.execute(COMPLETE, [item, attempt])
+            await raw.execute(PROMOTE, [conversation])
+        return True
+
+
+async def our_cycle(database: Database, _worker: int) -> bool:
+    """Claim and complete by the verbs, as workers do: each in a unit of its own."""
     async with database.begin_system(reason="benchmark") as uow:
         taken = await uow.conversation_run_queue_items.claim()
     for item in taken:
@@ -79,42 +143,97 @@ async def cycle(database: Database) -> bool:
     return bool(taken)
 
 
-async def work(database: Database, left: list[None]) -> int:
-    """Go through cycles until they are used up or nothing is ready."""
-    done = 0
-    while left:
-        left.pop()
-        if not await cycle(database):
-            break
-        done += 1
+async def work_off(cycle: Cycle, cycles: int) -> int:
+    """Let the workers go through cycles until they are used up, nothing is ready, or time is up."""
+    left = iter(range(cycles))
+    end = time.monotonic() + PATIENCE
+
+    async def work(worker: int) -> int:
+        done = 0
+        for _ in left:
+            done += await cycle(worker)
+            if time.monotonic() > end:
+                break
+        return done
+
+    done = await at_once(range(WORKERS), work)
+    if not done:
+        raise SystemExit("the queue has run dry: a turn has measured nothing")
     return done
 
 
-async def rate(database: Database, cycles: int) -> float:
-    """Return cycles a second of all workers."""
-    left: list[None] = [None] * cycles
-    started = time.perf_counter()
-    done = await asyncio.gather(*(work(database, left) for _ in range(WORKERS)))
-    return sum(done) / (time.perf_counter() - started)
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A queue that takes part: how it is loaded, and what its workers do."""
+
+    name: str
+    role: Role
+    load: Callable[[Shape], Awaitable[None]]
+    cycle: Cycle
+
+    def case(self, shape: Shape, cycles: int, *, again: bool) -> Case:
+        """Return its case; with *again*, loaded anew for each turn."""
+        prepare = partial(self.load, shape) if again else None
+        return Case(self.name, partial(work_off, self.cycle, cycles), self.role, prepare)
 
 
-async def main() -> None:
-    """Measure each shape, in turns."""
-    rates: dict[str, list[float]] = {name: [] for name in SHAPES}
-    async with fresh_database() as (database, raw):
-        _, model = await conversation_in(database)
-        await load(raw, model, SHAPES["backlog of 100"])
-        await rate(database, 50)  # connections and plans are warm before the first round
-        for _ in range(ROUNDS):
-            for name, shape in SHAPES.items():
-                waiting = await load(raw, model, shape)
-                rates[name].append(await rate(database, min(CYCLES, waiting - WORKERS)))
-    table = Table("queue", "cycles a second", "ratio", title="claim and complete, 4 workers")
-    first = median(rates["backlog of 100"])
-    for name, found in rates.items():
-        table.add_row(name, f"{median(found):,.0f}", f"{median(found) / first:.2f}")
-    Console().print(table)
+async def measure(bench: Bench) -> None:
+    """Measure each shape; small backlogs are loaded anew for each turn."""
+    ways = await _ways(bench)
+    series = Series("claim and complete a run", "runs that wait")
+    bench.series.append(series)
+    for backlog in BACKLOGS[: bench.size(len(BACKLOGS), 1)]:
+        shape = [(backlog // PER_CONVERSATION, PER_CONVERSATION)]
+        found = await _compare(bench, ways, title(backlog), shape)
+        for name in found.turns:
+            series.points.setdefault(name, {})[backlog] = 1000 / found.rate(name)
+    await _flat(bench, ways[1])
+    hot = [(1, bench.size(50_000, 50)), (bench.size(500, 5), PER_CONVERSATION)]
+    await _compare(bench, ways, HOT, hot)
 
 
-if __name__ == "__main__":
-    run(main)
+async def _flat(bench: Bench, large: Way) -> None:
+    """Measure agentdb at the least and at the largest backlog, in two databases in turns."""
+    place = await bench.place()
+    _, model = await conversation_in(place.database)
+    queue = Queue(place.raw, model, ())
+    small = Way(SMALL, "agentdb", queue.load, partial(our_cycle, place.database))
+    least = [(BACKLOGS[0] // PER_CONVERSATION, PER_CONVERSATION)]
+    most = [(bench.size(BACKLOGS[-1], BACKLOGS[0]) // PER_CONVERSATION, PER_CONVERSATION)]
+    await large.load(most)
+    cycles = BACKLOGS[0] // 2
+    cases = [small.case(least, cycles, again=True), large.case(most, cycles, again=bench.quick)]
+    await bench.compare(FLAT, cases, unit="runs")
+
+
+async def _ways(bench: Bench) -> list[Way]:
+    place = await bench.place()
+    _, model = await conversation_in(place.database)
+    ours = Queue(place.raw, model, ())
+    twin = place.twin()
+    _, model = await conversation_in(await bench.keep(Database(twin)))
+    theirs = Queue(
+        await bench.keep(await connect(twin)), model, await place.connections(WORKERS, twin)
+    )
+    ways = [
+        Way(BASE, "baseline", theirs.load, theirs.cycle),
+        Way("agentdb", "agentdb", ours.load, partial(our_cycle, place.database)),
+    ]
+    jobs = await bench.open(PROCRASTINATE, queues.procrastinate(place.other(), WORKERS))
+    if jobs is not None:
+        ways.append(Way(PROCRASTINATE, "peer", jobs.load, jobs.cycle))
+    single = await bench.open(PGQUEUER, queues.pgqueuer(place.other(), WORKERS))
+    if single is not None:
+        ways.append(Way(PGQUEUER, "peer", single.load, single.cycle))
+    return ways
+
+
+async def _compare(bench: Bench, ways: list[Way], title: str, shape: Shape) -> Comparison:
+    waiting = sum(conversations * runs for conversations, runs in shape)
+    # What a turn takes from a large backlog does not change its size.
+    again = waiting < CYCLES * 2 * (bench.rounds + 1)
+    cycles = min(CYCLES, waiting // 2)
+    for way in ways:
+        await way.load(shape)
+    cases = [way.case(shape, cycles, again=again) for way in ways]
+    return await bench.compare(title, cases, unit="runs")

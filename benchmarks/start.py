@@ -1,0 +1,63 @@
+"""Start a service: import agentdb, and upgrade a database where nothing is to do.
+
+Importing is measured in interpreters of their own, against the libraries that it stands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from functools import partial
+
+from agentdb import migrate
+from agentdb.migrate.connections import connected
+from benchmarks.harness import Bench, Case, Goal, repeat
+
+IMPORTS, UPGRADES = "import", "upgrade, nothing to do"
+NOTHING, LIBRARIES = "nothing", "SQLAlchemy and psycopg"
+CONNECT = "connect and ask"
+
+GOALS = (
+    Goal(IMPORTS, LIBRARIES, 200, measure="extra"),
+    Goal(UPGRADES, CONNECT, 15, measure="extra"),
+)
+
+PROGRAMS = {
+    LIBRARIES: "import sqlalchemy, sqlalchemy.ext.asyncio, sqlalchemy.orm, psycopg",
+    "agentdb": "from agentdb import Database, NewMessage",
+    NOTHING: "pass",
+}
+
+
+async def interpret(program: str) -> None:
+    """Run a program in an interpreter of its own."""
+    command = [sys.executable, "-c", program]
+    await asyncio.to_thread(subprocess.run, command, check=True)
+
+
+def ask(url: str) -> None:
+    """Connect as an upgrade does, and ask for something."""
+    with connected(url) as connection:
+        connection.exec_driver_sql("SELECT 1")
+
+
+async def measure(bench: Bench) -> None:
+    """Measure both, one after the other."""
+    times = bench.size(2, 1)
+    imports = [
+        Case(
+            name,
+            partial(repeat, times, partial(interpret, program)),
+            "agentdb" if name == "agentdb" else "baseline",
+        )
+        for name, program in PROGRAMS.items()
+    ]
+    await bench.compare(IMPORTS, imports, unit="interpreters")
+    url = (await bench.place()).url
+    times = bench.size(20, 1)
+    upgrades = [
+        Case(CONNECT, partial(repeat, times, lambda: asyncio.to_thread(ask, url)), "baseline"),
+        Case("agentdb", partial(repeat, times, lambda: asyncio.to_thread(migrate.upgrade, url))),
+    ]
+    await bench.compare(UPGRADES, upgrades, unit="upgrades")
