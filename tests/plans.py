@@ -9,6 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState
 
 from agentdb import UnitOfWork
+from agentdb.direct import Call, Row
+from agentdb.tenancy import CONFINED
 from agentdb.testing import Plan, explain
 
 
@@ -25,12 +27,23 @@ async def plans_of(unit: UnitOfWork, work: Awaitable[Any]) -> list[Plan]:
         if not (state.is_insert or state.parameters or reads_nothing):
             sent.append(statement.execution_options(**state.execution_options))
 
+    send = unit.send
+
+    async def remember_sent(*calls: Call) -> list[list[Row]]:
+        for call in calls:
+            query: Any = call[0]
+            if query.is_select and query.get_final_froms():
+                sent.append(query.params(call[1]).execution_options(**{CONFINED: True}))
+        return await send(*calls)
+
     session = unit.session.sync_session
+    vars(unit)["send"] = remember_sent
     event.listen(session, "do_orm_execute", remember, insert=True)
     try:
         await work
     finally:
         event.remove(session, "do_orm_execute", remember)
+        del vars(unit)["send"]
     return [await explain(unit, statement) for statement in sent]
 
 

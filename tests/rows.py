@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -37,9 +38,14 @@ values_of = sample_values
 unowned_rows_of = unowned_rows
 
 
-def rows_of(label: str) -> Rows:
-    """Return a row of every table, as verbs find them: a lease is over, a token is not."""
-    rows = sample_rows(label)
+def rows_of(label: str, given: Mapping[str, Any] | None = None) -> Rows:
+    """Return a row of every table, as verbs find them: a lease is over, a token is not.
+
+    Args:
+        label: Stands in every text.
+        given: Rows that are there already, by table.
+    """
+    rows = sample_rows(label, given=given)
     rows["agent_messages"].content = {"text": label}
     frame = rows["conversation_ledger_events"]
     frame.kind = LedgerEventKind.MESSAGE_CITATION

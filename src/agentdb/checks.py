@@ -64,6 +64,17 @@ def check_count(value: int, what: str, *, least: int = 1, most: int = MOST) -> i
     return value
 
 
+def check_switch(value: bool, what: str) -> bool:  # noqa: FBT001 -- the value that is checked
+    """Return whether something is so: nothing but True and False tells.
+
+    Raises:
+        InvalidValueError: It is neither.
+    """
+    if type(value) is not bool:
+        raise InvalidValueError(f"{what} is True or False")
+    return value
+
+
 def check_text(value: object, what: str) -> str:
     """Return text that is not empty.
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
+from agentdb.direct import send_scripts
 from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
 from agentdb.driver_logs import LOGGING_NAME, hide_values
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
@@ -48,6 +49,7 @@ class Configuration(NamedTuple):
 
 
 _PID = "agentdb_pid"
+_READ_ONLY = "agentdb_read_only"
 _QUIET: dict[str, Any] = {"hide_parameters": True, "logging_name": LOGGING_NAME}
 _configured: WeakKeyDictionary[Engine, Configuration] = WeakKeyDictionary()
 
@@ -335,14 +337,14 @@ def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get(READ_ONLY_OPTION):
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-            connection.exec_driver_sql("BEGIN")
+            connection.info[_READ_ONLY] = True
+            send_scripts(connection, "PRAGMA query_only = ON", "BEGIN")
         else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            send_scripts(connection, "BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "reset")
-    def reset(dbapi_connection: Any, *_: object) -> None:
-        if dbapi_connection is not None:
+    def reset(dbapi_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        if dbapi_connection is not None and record.info.pop(_READ_ONLY, False):
             cursor = dbapi_connection.cursor()
             cursor.execute("PRAGMA query_only = OFF")
             cursor.close()

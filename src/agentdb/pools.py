@@ -18,6 +18,7 @@ from agentdb.driver_errors import READ_ONLY_OPTION
 from agentdb.engines import make_async_engine
 from agentdb.errors import ConfigurationError, UnavailableError
 from agentdb.hints import carry_hints, share_hints
+from agentdb.sessions import UnitSession
 from agentdb.settings import Settings
 from agentdb.tenancy.binding import SCOPE_OPTION
 from agentdb.tenancy.scope import Scope
@@ -66,7 +67,10 @@ class Pools:
             yield session
         finally:
             # Rolls back what is not committed; a broken connection is thrown away.
-            await to_the_end(session.close())
+            if session.in_transaction():
+                await to_the_end(session.close())
+            else:
+                session.expunge_all()
 
     async def dispose(self) -> None:
         """Close all idle connections."""
@@ -86,7 +90,7 @@ class Pools:
         engine = self.platform if scope.is_system and self.platform is not None else self.main
         options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
         for last in (False, True):
-            session = AsyncSession(engine, expire_on_commit=False)
+            session = AsyncSession(engine, sync_session_class=UnitSession, expire_on_commit=False)
             try:
                 await session.connection(execution_options=options)
             except PoolTimeoutError as error:

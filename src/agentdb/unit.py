@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Executable, Result, func, literal, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
+from agentdb.direct import Call, Row, send
 from agentdb.driver_errors import orm_errors
 from agentdb.orm import Base
 from agentdb.tenancy import CONFINED, Scope, Write, check_owner, check_writes
@@ -45,12 +48,12 @@ class Unit:
         """The tenant of the unit; None in a system unit."""
         return self.scope.tenant
 
-    @property
+    @cached_property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
         return self.session.sync_session.get_bind(model_of("tenant_accounts")).dialect
 
-    @property
+    @cached_property
     def is_postgresql(self) -> bool:
         """Whether the database is PostgreSQL; else it is SQLite."""
         return self.dialect.name == "postgresql"
@@ -111,6 +114,17 @@ class Unit:
         with orm_errors():
             return await self.session.execute(statement, parameters, execution_options=_OWN_TENANT)
 
+    async def send(self, *calls: Call) -> list[list[Row]]:
+        """Run statements that name their tenant themselves, in one round trip; see `direct`.
+
+        Each is built once and kept. What is pending in the session is not flushed.
+
+        Returns:
+            The rows of each.
+        """
+        with orm_errors():
+            return await self.session.run_sync(_send, calls)
+
     def check_writable(self, model: type[Base]) -> None:
         """Refuse a table that this unit may not write, before any SQL is sent."""
         check_owner(self.scope, Write(model, {}, frozenset()))
@@ -135,6 +149,8 @@ class Unit:
     def loaded(self, model: type[Base], key: Iterable[Any]) -> Base | None:
         """Return the entity with *key* if the unit has it already; nothing is fetched."""
         session = self.session.sync_session
+        if not session.identity_map:
+            return None
         entity: Base | None = session.identity_map.get(session.identity_key(model, tuple(key)))
         return entity
 
@@ -143,3 +159,8 @@ class Unit:
         entity = self.loaded(model, key)
         if entity is not None:
             self.session.expunge(entity)
+
+
+def _send(session: Session, calls: Sequence[Call]) -> list[list[Row]]:
+    bind = {"mapper": model_of("tenant_accounts")}
+    return send(session.connection(bind_arguments=bind), calls)

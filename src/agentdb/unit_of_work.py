@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from agentdb.activity.repository import (
     ActivityEventReceiptRepository,
@@ -48,6 +49,7 @@ from agentdb.ledger.repository import (
     ConversationLedgerSegmentRepository,
     ConversationRunQueueItemRepository,
 )
+from agentdb.sessions import UnitSession
 from agentdb.signup.repository import (
     TenantSignupInviteRepository,
     TenantSignupInviteReservationRepository,
@@ -56,8 +58,8 @@ from agentdb.signup.repository import (
 from agentdb.status.repository import StatusSubscriptionRepository
 from agentdb.storage.repository import StorageBucketRepository, StorageObjectRepository
 from agentdb.stripe.repository import StripeEventDispatchRepository, StripeEventRepository
-from agentdb.tenancy import Scope, bind_scope, confine, guard
-from agentdb.tenancy.binding import announce
+from agentdb.tenancy import Scope, bind_scope, confine, guard, scope_of
+from agentdb.tenancy.binding import announce, tell
 from agentdb.tenants.repository import TenantAccountRepository, TenantSettingsRepository
 from agentdb.unit import Clock, Unit
 from agentdb.vector_stores.repository import (
@@ -150,8 +152,22 @@ class UnitOfWork(Unit):
 
 
 def _join(session: Session, scope: Scope) -> None:
-    settings, schema = configuration_of(session)
     bind_scope(session, scope)
+    if isinstance(session, UnitSession):
+        return
+    settings, schema = configuration_of(session)
     announce(session, schema=schema, required=settings.rls == "require")
     confine(session)
     guard(session)
+
+
+@event.listens_for(UnitSession, "after_begin")
+def _tell(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    # The first transaction begins before the session is bound, and BEGIN has told the server.
+    if scope_of(session) is not None:
+        settings, schema = configuration_of(session)
+        tell(session, connection, schema=schema, required=settings.rls == "require")
+
+
+confine(UnitSession)
+guard(UnitSession)

@@ -14,11 +14,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from agentdb import Database
+from agentdb import Database, checks
 from agentdb.cli.failures import ExitCode
 from agentdb.cli.maintain import LONGEST
 from agentdb.cli.upkeep import EVERY, Progress, age_text
-from agentdb.maintenance.runner import LONGEST_AGE
 from agentdb.maintenance.verbs import VERBS
 from agentdb.models import UserLoginEvent
 from agentdb.tenancy.predicates import table_of
@@ -213,8 +212,7 @@ def test_a_wrong_call_is_refused(agentdb_url: str, arguments: list[str]) -> None
 
 def test_the_longest_age_is_taken(agentdb_url: str) -> None:
     """It is the verbs' own."""
-    assert LONGEST == LONGEST_AGE
-
+    assert LONGEST == checks.LONGEST
     result = agentdb("maintain", "--all", "--older-than", f"{LONGEST.days}d", url=agentdb_url)
 
     assert result.exit_code == ExitCode.DONE

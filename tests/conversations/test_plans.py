@@ -13,6 +13,7 @@ from sqlalchemy import Result, Select, Update, text
 from agentdb import UnitOfWork
 from agentdb.conversations.models import AgentConversation
 from agentdb.conversations.rows import NewRunEvent
+from agentdb.direct import Call, Row
 from agentdb.models import TenantAccount
 from agentdb.tenancy import CONFINED
 from agentdb.testing import Plan, explain
@@ -57,7 +58,7 @@ async def sent_plans(
 ) -> list[Plan]:
     """Return the plans of what a verb sends past the filter, with its parameters."""
     plans: list[Plan] = []
-    execute = unit.execute
+    execute, send = unit.execute, unit.send
 
     async def explained(statement: Any, parameters: dict[str, Any] | None = None) -> Result[Any]:
         if type(statement) in {Select, Update}:
@@ -65,7 +66,16 @@ async def sent_plans(
             plans.append(await explain(unit, bound.execution_options(**{CONFINED: True})))
         return await execute(statement, parameters)
 
+    async def sent(*calls: Call) -> list[list[Row]]:
+        for call in calls:
+            query: Any = call[0]
+            if query.is_select and query.get_final_froms():
+                bound = query.params(call[1]).execution_options(**{CONFINED: True})
+                plans.append(await explain(unit, bound))
+        return await send(*calls)
+
     monkeypatch.setattr(unit, "execute", explained)
+    monkeypatch.setattr(unit, "send", sent)
     await work()
     monkeypatch.undo()
     return plans

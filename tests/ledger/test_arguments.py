@@ -84,8 +84,9 @@ async def test_a_batch_that_the_database_refuses_leaves_the_unit_usable(
         return text("SELECT lacking FROM conversation_ledger_events")
 
     with monkeypatch.context() as patched:
-        patched.setattr(appends, "LARGE", 1)
+        patched.setattr("agentdb.batch.LARGE", 1)
         patched.setattr(appends, "append_frames", refused)
+        patched.setattr(appends, "append_frame_embedded", refused)
         with pytest.raises(AgentDBError):
             await ledger.append(conversation, [frame(1)])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 from sqlalchemy import Result, Select, Update
 
 from agentdb import UnitOfWork
+from agentdb.direct import Call, Row
 from agentdb.ledger.payloads import locate_objects
 from agentdb.objects import MemoryObjectStore
 from agentdb.operations import append_ledger, delete_conversation, truncate_from
@@ -45,16 +46,25 @@ async def plans_of(unit: UnitOfWork, verb: Verb, monkeypatch: pytest.MonkeyPatch
     Left out are updates with parameters, which cannot be bound in advance: those of the queue.
     """
     plans: list[Plan] = []
-    execute = unit.execute
+    execute, send = unit.execute, unit.send
 
-    async def explained(statement: Any, parameters: dict[str, Any] | None = None) -> Result[Any]:
+    async def note(statement: Any, parameters: Mapping[str, Any] | None) -> None:
         kind: Any = statement.__class__
         if kind is Select or (kind is Update and not parameters):
             bound = statement.params(parameters) if parameters else statement
             plans.append(await explain(unit, bound.execution_options(**{CONFINED: True})))
+
+    async def explained(statement: Any, parameters: dict[str, Any] | None = None) -> Result[Any]:
+        await note(statement, parameters)
         return await execute(statement, parameters)
 
+    async def explained_all(*calls: Call) -> list[list[Row]]:
+        for statement, parameters in calls:
+            await note(statement, parameters)
+        return await send(*calls)
+
     monkeypatch.setattr(unit, "execute", explained)
+    monkeypatch.setattr(unit, "send", explained_all)
     await verb(unit)
     return plans
 

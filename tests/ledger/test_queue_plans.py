@@ -75,7 +75,12 @@ INDEXED: dict[str, tuple[Make, str]] = {
         ),
         f"{NAME}_lease",
     ),
-    "promotion": (lambda _: statements.promote(), CONVERSATION),
+    "promotion": (lambda _: statements.promote_in(), CONVERSATION),
+    "promotion of the next": (lambda _: statements.promote_after(confined=True), CONVERSATION),
+    "claim unless a lease has ended": (
+        lambda pg: leases.claim_ready(confined=False, postgresql=pg, unless_lapsed=True),
+        f"{NAME}_lease",
+    ),
     "state": (lambda _: statements.queue_state(), CONVERSATION),
     "place": (lambda _: statements.place_of(confined=False), CONVERSATION),
     "cancellation": (

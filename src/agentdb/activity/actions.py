@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from agentdb.errors import InvalidValueError
+from agentdb.types import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class _Keys:
     required: frozenset[str]
     allowed: frozenset[str] | None
 
+
+_TEXT = Text()
 
 _REGISTERED: dict[str, _Keys] = {}
 
@@ -38,9 +41,12 @@ def check_action(action: str, metadata: Mapping[str, object] | None) -> None:
     Raises:
         InvalidValueError: It does; the message names the key.
     """
-    keys, given = _REGISTERED.get(action), frozenset(metadata or {})
+    keys = _REGISTERED.get(_TEXT.check(action))
     if keys is None:
         return
+    if metadata is not None and not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise _refusal("expects a JSON object")
+    given = frozenset(metadata or {})
     for missing in sorted(keys.required - given):
         raise _refusal(f"lacks the key {missing}")
     for unknown in sorted(frozenset() if keys.allowed is None else given - keys.allowed):

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from agentdb.activity.models import ActivityEvent, ActivityEventReceipt, ActivityLastSeen
 from agentdb.activity.values import ReceiptStatus
-from agentdb.errors import InvalidValueError
+from agentdb.checks import MOST, check_count
 from agentdb.tenancy.predicates import table_of
 from agentdb.types import UTCDateTime
 from agentdb.types.time import EARLIEST
@@ -88,8 +88,7 @@ class Reader:
         Raises:
             InvalidValueError: The cap is no whole number from 1.
         """
-        if type(cap) is not int or cap < 1:
-            raise InvalidValueError("a count is capped at a whole number from 1")
+        check_count(cap, "a cap", most=MOST // LOOKED_AT)
         marked = select(_ROW).where(*self._owns(receipts.c), _is_unread())
         return _count(self._unmarked(cap)) + _count(marked.limit(cap))
 

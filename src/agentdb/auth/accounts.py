@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from agentdb.checks import check_text, check_values
 from agentdb.errors import InvalidValueError
 
 USER_ACCOUNT = "user:"
@@ -34,8 +35,10 @@ def check_account(account: str) -> None:
     either.
 
     Raises:
-        InvalidValueError: It begins so, without the id of a user in lower case.
+        InvalidValueError: It begins so, without the id of a user in lower case, or is empty or no
+            text.
     """
+    check_text(account, "an account")
     if account.lower().startswith(USER_ACCOUNT) and user_of(account) is None:
         expected = "a user's account is `user:` and the user's id, in lower case"
         raise InvalidValueError(expected, table=_TABLE, column="account")
@@ -47,8 +50,8 @@ def canonical_scopes(scopes: Iterable[str]) -> list[str]:
     Raises:
         InvalidValueError: One is empty or has white space in it: they are joined by blanks.
     """
-    found = [scopes] if isinstance(scopes, str) else list(scopes)
-    if isinstance(scopes, str) or any(scope.split() != [scope] for scope in found):
+    found = check_values(scopes, "scopes")
+    if any(check_text(scope, "a scope").split() != [scope] for scope in found):
         expected = "expects a list of texts without white space"
         raise InvalidValueError(expected, table=_TABLE, column="scopes")
     return sorted(set(found))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal
+from sqlalchemy import ColumnElement, bindparam, exists, func, literal_column, select
 
 from agentdb.auth.models import UsageCounter
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.errors import InvalidValueError
+from agentdb.repository.counting import Insert, counting
 from agentdb.repository.unique import UniqueKey
 from agentdb.tenancy.predicates import table_of
-from agentdb.types import BigInteger
+from agentdb.tenants.models import TenantAccount
+from agentdb.types import BigInteger, Date, Uuid
 
 _TABLE = UsageCounter.__tablename__
+_tenants = table_of(TenantAccount)
 
 SUMS = ("input_tokens", "output_tokens", "requests", "storage_bytes")
 """The columns that add up."""
@@ -47,24 +50,23 @@ def check_period(start: date, granularity: str) -> None:
     """Refuse a month that does not start on its first day.
 
     Raises:
-        InvalidValueError: It does not.
+        InvalidValueError: It does not, or is no date.
     """
+    Date().check(start)
     if granularity == UsageCounterGranularity.MONTH and start.day != 1:
         expected = "a month starts on its first day"
         raise InvalidValueError(expected, table=_TABLE, column="period_start")
 
 
-def counter_key(user: UUID | None) -> UniqueKey:
+def counter_key(*, by_user: bool) -> UniqueKey:
     """Return the key that a counter is known by: NULLs are distinct in that of users."""
-    if user is None:
+    if not by_user:
         return UniqueKey.find(UsageCounter, "uq_usage_counters_tenant_period_null_user")
     return UniqueKey.find(UsageCounter, ["tenant_id", "user_id", "period_start", "granularity"])
 
 
-def counter_changes(
-    sums: Mapping[str, int], storage_bytes: int, *, postgresql: bool
-) -> dict[str, ColumnElement[Any]]:
-    """Return what becomes of a present counter: sums grow, the level of storage also falls.
+def check_amounts(sums: Mapping[str, int], storage_bytes: int) -> None:
+    """Refuse what is not to be added.
 
     Raises:
         InvalidValueError: A number is no whole one, or one of *sums* is below 0.
@@ -73,9 +75,24 @@ def counter_changes(
         if type(amount) is not int or (name in sums and amount < 0):
             expected = "expects a whole number, 0 or more but for storage"
             raise InvalidValueError(expected, table=_TABLE, column=name)
-    table, greatest = table_of(UsageCounter), func.greatest if postgresql else func.max
-    level = table.c.storage_bytes + literal(storage_bytes, BigInteger())
-    return {
-        **{name: table.c[name] + literal(amount, BigInteger()) for name, amount in sums.items()},
-        "storage_bytes": greatest(level, literal(0, BigInteger())),
-    }
+
+
+def is_tenant(tenant: Any) -> ColumnElement[bool]:
+    """Return the condition that there is such a tenant."""
+    return exists(select(_tenants.c.id).where(_tenants.c.id == tenant))
+
+
+@cache
+def count_up(*, by_user: bool, on_postgresql: bool) -> Insert:
+    """Add to a counter of a user or of nobody: sums grow, the level of storage also falls."""
+    greatest = func.greatest if on_postgresql else func.max
+    change = bindparam("storage_change", type_=BigInteger())
+    level = greatest(table_of(UsageCounter).c.storage_bytes + change, literal_column("0"))
+    return counting(
+        UsageCounter,
+        counter_key(by_user=by_user),
+        is_tenant(bindparam("tenant_id", type_=Uuid())),
+        {**dict.fromkeys(SUMS), "storage_bytes": level},
+        {"created_at": False, "updated_at": True},
+        on_postgresql=on_postgresql,
+    )

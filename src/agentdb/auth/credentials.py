@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, TypedDict
 
 from agentdb.auth.models import ServiceAccountToken, UserSession
+from agentdb.errors import InvalidValueError
 
 TokenStatus = Literal["active", "revoked", "expired", "all"]
 """The state of a token: a revoked one is not expired as well."""
@@ -33,6 +34,17 @@ class NewToken:
     signing_kid: str
     expires_at: datetime
     fingerprint: str | None = None
+
+
+def check_token(token: NewToken) -> NewToken:
+    """Return a token that is to be stored.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if not isinstance(token, NewToken):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise InvalidValueError("expects a NewToken")
+    return token
 
 
 class DeviceFields(TypedDict, total=False):

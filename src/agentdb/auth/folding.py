@@ -72,7 +72,8 @@ def _new(row: Mapping[str, Any], at: datetime) -> dict[str, Any]:
 async def _add(unit: Unit, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add to counters that are all of users, or all of nobody."""
     insert = postgresql.insert if unit.is_postgresql else sqlite.insert
-    key, statement = counter_key(rows[0]["user_id"]), insert(UsageCounter).values(list(rows))
+    key = counter_key(by_user=rows[0]["user_id"] is not None)
+    statement = insert(UsageCounter).values(list(rows))
     sums = {name: _counters.c[name] + statement.excluded[name] for name in SUMS}
     target: dict[str, Any] = {"index_elements": list(key.columns)}
     if key.where:

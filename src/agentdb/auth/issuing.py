@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agentdb.auth.credentials import NewToken
+from agentdb.auth.credentials import NewToken, check_token
 from agentdb.auth.models import ServiceAccountToken
+from agentdb.auth.references import user_text
 from agentdb.auth.revocations import sessions
 from agentdb.canonical import canonical_fingerprint
 from agentdb.errors import InvalidTransitionError, NotFoundError
 from agentdb.repository.unique import UniqueKey
 from agentdb.tenancy import CONFINED
 from agentdb.unit import Unit
-from agentdb.workflows.references import user_text
 
 _OF_TENANT = "uq_service_account_tokens_active_service_accounts"
 _ACROSS_TENANTS = "uq_service_account_tokens_active_global"
@@ -27,7 +27,7 @@ _ACROSS_TENANTS = "uq_service_account_tokens_active_global"
 
 def token_values(token: NewToken, at: ColumnElement[datetime] | datetime) -> dict[str, Any]:
     """Return the columns of a new row that the token itself decides."""
-    given = token.fingerprint
+    given = check_token(token).fingerprint
     return {
         "refresh_token_hash": token.refresh_token_hash,
         "refresh_jti": token.refresh_jti,

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, func, select
 from agentdb.auth.models import UserLoginEvent
 from agentdb.auth.people import LoginOutcome
 from agentdb.auth.values import LoginReason, LoginResult, UserStatus
+from agentdb.checks import check_count, check_duration, check_text
 from agentdb.errors import InvalidValueError
 from agentdb.tenancy.predicates import table_of
 from agentdb.unit import Unit
@@ -48,10 +49,9 @@ class LockoutPolicy:
 
     def __post_init__(self) -> None:
         """Refuse a policy that would lock everybody, or nobody."""
-        if type(self.max_failures) is not int or self.max_failures < 1:
-            raise InvalidValueError("a user is locked out by 1 failure or more")
-        if min(self.window, self.lock_for) <= timedelta(0):
-            raise InvalidValueError("a window and a lock last longer than nothing")
+        check_count(self.max_failures, "a number of failures")
+        check_duration(self.window, "a window", positive=True)
+        check_duration(self.lock_for, "a lock", positive=True)
 
 
 class Past(NamedTuple):
@@ -88,7 +88,7 @@ def said(result: str, reason: str | None) -> Event:
     Raises:
         InvalidValueError: The result is neither a success nor a failure.
     """
-    if result not in _REASONS:
+    if check_text(result, "a result") not in _REASONS:
         raise InvalidValueError("an attempt is a `success` or a `failure`")
     return LoginResult(result), reason or _REASONS[result]
 

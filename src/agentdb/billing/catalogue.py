@@ -10,6 +10,7 @@ from agentdb.billing.checks import check_columns, check_currency, check_limits
 from agentdb.billing.models import BillingPlan, PlanFeature
 from agentdb.billing.rows import CatalogueDiff, NewFeature, NewPlan
 from agentdb.canonical import check_name
+from agentdb.checks import check_values
 from agentdb.errors import InvalidValueError
 
 _PLAN_COLUMNS = [field.name for field in fields(NewPlan) if field.name != "features"]
@@ -34,11 +35,18 @@ def wanted_plans(plans: Sequence[NewPlan]) -> dict[str, WantedPlan]:
     Raises:
         InvalidValueError: A code, or the key of a feature, comes twice, or a value is refused.
     """
-    wanted = {plan.code: _wanted(plan) for plan in plans}
-    if len(wanted) < len(plans):
+    given = check_values(plans, "plans")
+    wanted = {plan.code: _wanted(plan) for plan in map(_checked, given)}
+    if len(wanted) < len(given):
         raise InvalidValueError("a code comes twice", table="billing_plans", column="code")
     # The order in which new plans are stored: two calls at once never wait for each other.
     return dict(sorted(wanted.items()))
+
+
+def _checked(plan: NewPlan) -> NewPlan:
+    if not isinstance(plan, NewPlan):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise InvalidValueError("expects plans")
+    return plan
 
 
 def _wanted(plan: NewPlan) -> WantedPlan:

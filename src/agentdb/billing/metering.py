@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
 
 from agentdb.billing.models import PlanFeature, SubscriptionUsage, TenantSubscription
 from agentdb.billing.rows import Decision, Usage
 from agentdb.billing.statements import current_subscription
 from agentdb.billing.values import LimitOutcome
+from agentdb.checks import check_values
 from agentdb.driver_errors import orm_errors
+from agentdb.repository.counting import Insert, counting
+from agentdb.repository.unique import UniqueKey
+from agentdb.tenancy.predicates import table_of
+from agentdb.types import Text, UTCDateTime, Uuid
 from agentdb.unit import Unit
+
+_subscriptions = table_of(TenantSubscription)
+
+
+@cache
+def use_up(*, confined: bool, on_postgresql: bool) -> Insert:
+    """Add to the use of a feature in a period, of a subscription that the unit may write."""
+    key = UniqueKey.find(SubscriptionUsage, ["subscription_id", "feature_key", "period_start"])
+    given = bindparam("subscription_id", type_=Uuid())
+    own = select(_subscriptions.c.id).where(_subscriptions.c.id == given)
+    if confined:
+        own = own.where(_subscriptions.c.tenant_id == bindparam("tenant_id", type_=Uuid()))
+    sums, stamps = {"quantity": None}, {"reported_at": True}
+    return counting(SubscriptionUsage, key, exists(own), sums, stamps, on_postgresql=on_postgresql)
 
 
 async def used_by_feature(
@@ -27,15 +47,19 @@ async def used_by_feature(
     start, end = window
     where: list[ColumnElement[bool]] = [
         SubscriptionUsage.subscription_id == subscription_id,
-        SubscriptionUsage.period_start >= start,
+        SubscriptionUsage.period_start >= UTCDateTime().check(start),
     ]
     if end is not None:
         where.append(SubscriptionUsage.period_start < end)
     if features is not None:
-        where.append(SubscriptionUsage.feature_key.in_(sorted(set(features))))
+        where.append(SubscriptionUsage.feature_key.in_(sorted(_keys(features))))
     with orm_errors():
         rows = (await unit.session.execute(_sums().where(*where))).all()
     return {row.feature_key: Usage(int(row.quantity), row.records, row.reported_at) for row in rows}
+
+
+def _keys(features: Iterable[str]) -> set[str]:
+    return {Text().check(key) for key in check_values(features, "features")}
 
 
 def _sums() -> Select[Any]:

@@ -10,19 +10,15 @@ from typing import Any
 
 import click
 
-from agentdb.batch import encode_batch
 from agentdb.errors import InvalidValueError
+from agentdb.ledger.appends import check_frames
 from agentdb.ledger.frames import read_frames
-from agentdb.ledger.models import ConversationLedgerEvent
-from agentdb.tenancy.predicates import table_of
 
 MAX_FRAMES = 1000
 """Frames of one append."""
 
 MAX_BYTES = 8 * 1024 * 1024
 """Bytes of one append, about: they travel as one parameter, and PostgreSQL takes up to 1 GB."""
-
-_EVENTS = table_of(ConversationLedgerEvent)
 
 
 class BadLineError(click.ClickException):
@@ -98,7 +94,7 @@ def find_bad_line(path: Path, batch: Batch) -> None:
     """
     for number, frame in zip(batch.lines, batch.frames, strict=True):
         try:
-            encode_batch(_EVENTS, read_frames([frame]), postgresql=True)
+            check_frames(read_frames([frame]))
         except InvalidValueError as error:
             raise BadLineError(path, number, str(error).removeprefix("frame 1: ")) from error
 

@@ -32,13 +32,14 @@ async def last_messages(
     unit: Unit, wanted: Iterable[UUID], count: int, tenant: UUID | None
 ) -> dict[UUID, list[MessageRow]]:
     """Return the last *count* visible messages of each conversation that has any."""
-    keys = list(dict.fromkeys(check_values(wanted, "conversations")))
+    keys = list(dict.fromkeys(map(Uuid().check, check_values(wanted, "conversations"))))
     statement = last_of_many(confined=tenant is not None, postgresql=unit.is_postgresql)
     given = {"count": count} if tenant is None else {"count": count, "tenant": tenant}
     found: dict[UUID, list[MessageRow]] = {}
     for start in range(0, len(keys), KEYS_PER_STATEMENT):
         parameters = {"conversations": keys[start : start + KEYS_PER_STATEMENT], **given}
-        for row in message_rows(await unit.execute(statement, parameters)):
+        rows: Any = (await unit.execute(statement, parameters)).all()
+        for row in message_rows(rows):
             found.setdefault(row.conversation_id, []).append(row)
     return found
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Executable
 
 from agentdb.checks import check_text
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import (
-    conversations,
+    append_state,
+    find_conversation,
     lock_conversation,
     lock_conversation_by_key,
 )
+from agentdb.direct import Row
 from agentdb.errors import InvalidValueError, NotFoundError, TenantRequiredError, ValueTooLongError
 from agentdb.unit import Unit
 
@@ -59,16 +63,82 @@ async def lock_by_ref(unit: Unit, ref: ConversationRef, tenant: UUID) -> UUID:
     Raises:
         NotFoundError: The tenant has no such conversation.
     """
-    parameters: dict[str, Any] = {"tenant": tenant}
+    by_key = not isinstance(ref, UUID)
+    statement = lock_conversation_by_key() if by_key else lock_conversation()
+    return _found((await unit.send((statement, {"tenant": tenant, **_named(tenant, ref)})))[0])
+
+
+async def lock_and_send(
+    unit: Unit,
+    ref: ConversationRef,
+    tenant: UUID,
+    statement: Executable,
+    parameters: Mapping[str, Any],
+) -> tuple[UUID, list[Row]]:
+    """Lock a conversation as `lock_by_ref` does, and then run a statement on it.
+
+    They are two statements, so that the second sees what was committed before the lock was had. For
+    an id they go in one round trip: the statement must do nothing where the tenant has no such
+    conversation.
+
+    Returns:
+        The id, and the rows of the statement.
+    """
+    place = {"tenant": tenant}
+    if not isinstance(ref, UUID):
+        ref = await lock_by_ref(unit, ref, tenant)
+        sent = await unit.send((statement, {**parameters, **place, "conversation": ref}))
+        return ref, sent[0]
+    place["conversation"] = ref
+    locked, rows = await unit.send(
+        (lock_conversation(), place), (statement, {**parameters, **place})
+    )
+    return _found(locked), rows
+
+
+class State(NamedTuple):
+    """What an append on SQLite needs to know of a conversation.
+
+    Attributes:
+        conversation: Its id.
+        message_count: Messages that were ever appended.
+        updated_at: When it was last written, about.
+        segment: The active segment, if there is one.
+        newest_message: The stamp of the last message, if there is any.
+        newest_frame: The stamp of the last frame, if there is any.
+    """
+
+    conversation: UUID
+    message_count: int
+    updated_at: datetime
+    segment: UUID | None
+    newest_message: datetime | None
+    newest_frame: datetime | None
+
+
+async def read_state(unit: Unit, ref: ConversationRef, tenant: UUID) -> State:
+    """Return what an append needs to know; on SQLite, where the unit holds the write lock.
+
+    Raises:
+        NotFoundError: The tenant has no such conversation.
+    """
+    by_key = not isinstance(ref, UUID)
+    parameters = {"tenant": tenant, **_named(tenant, ref)}
+    (rows,) = await unit.send((append_state(by_key=by_key), parameters))
+    _found(rows)
+    return State(*rows[0])
+
+
+def _named(tenant: UUID | None, ref: ConversationRef) -> dict[str, Any]:
     if isinstance(ref, UUID):
-        statement = lock_conversation()
-        parameters["conversation"] = ref
-    else:
-        statement = lock_conversation_by_key()
-        parameters["key"] = key_of(tenant, ref)
-    found: UUID | None = (await unit.execute(statement, parameters)).scalar_one_or_none()
-    if found is None:
+        return {"conversation": ref}
+    return {"key": key_of(tenant, ref)}
+
+
+def _found(rows: list[Row]) -> UUID:
+    if not rows:
         raise NotFoundError("no such row of agent_conversations")
+    found: UUID = rows[0][0]
     return found
 
 
@@ -79,14 +149,8 @@ async def require_by_ref(unit: Unit, ref: ConversationRef, tenant_id: UUID | Non
         NotFoundError: There is none, or it is another tenant's.
     """
     tenant = unit.scope.filter(tenant_id)
-    if isinstance(ref, UUID):
-        query = select(conversations.c.id).where(conversations.c.id == ref)
-        if tenant is not None:
-            query = query.where(conversations.c.tenant_id == tenant)
-    else:
-        key = key_of(tenant, ref)
-        query = select(conversations.c.id).where(conversations.c.conversation_key == key)
-    found: UUID | None = (await unit.execute(query)).scalar_one_or_none()
-    if found is None:
-        raise NotFoundError("no such row of agent_conversations")
-    return found
+    confined = {} if tenant is None else {"tenant": tenant}
+    by_key = not isinstance(ref, UUID)
+    named = _named(tenant, ref)
+    statement = find_conversation(by_key=by_key, confined=tenant is not None)
+    return _found((await unit.send((statement, {**named, **confined})))[0])

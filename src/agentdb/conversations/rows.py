@@ -40,7 +40,7 @@ class NewMessage:
     created_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class MessageRow:
     """A stored message; the columns of ``agent_messages``."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Insert,
     Integer,
@@ -19,20 +20,21 @@ from sqlalchemy import (
     Update,
     bindparam,
     case,
-    cast,
     func,
     insert,
+    literal_column,
     or_,
     select,
     text,
     true,
     update,
 )
+from sqlalchemy.types import TypeEngine
 
 from agentdb.batch import ORDINAL, batch_rows
 from agentdb.conversations.models import AgentConversation, AgentMessage
 from agentdb.ledger.models import ConversationLedgerEvent, ConversationLedgerSegment
-from agentdb.types import UTCDateTime, Uuid
+from agentdb.types import String, UTCDateTime, Uuid
 
 conversations: Any = AgentConversation.__table__
 messages: Any = AgentMessage.__table__
@@ -41,7 +43,11 @@ events: Any = ConversationLedgerEvent.__table__
 
 CONVERSATION = bindparam("conversation", type_=Uuid())
 TENANT = bindparam("tenant", type_=Uuid())
+KEY = bindparam("key", type_=String())
 Query: TypeAlias = Select[*tuple[Any, ...]]
+
+ONE: ColumnElement[int] = literal_column("1")
+"""A limit that the plan of a prepared statement knows, unlike a parameter."""
 
 NOW = bindparam("now", type_=UTCDateTime())
 
@@ -67,6 +73,9 @@ GIVEN = (
 )
 """Columns of a message that its author supplies."""
 
+STORED = ("id", "segment_id", "position", "created_at")
+"""Columns of a message that its append makes."""
+
 RETURNED = ("id", "conversation_id", "segment_id", "position", *GIVEN, "created_at")
 
 
@@ -87,23 +96,33 @@ def lock_conversation() -> Query:
 def lock_conversation_by_key() -> Query:
     """Lock a conversation by its stored key."""
     query = select(conversations.c.id).where(
-        conversations.c.conversation_key == bindparam("key"), conversations.c.tenant_id == TENANT
+        conversations.c.conversation_key == KEY, conversations.c.tenant_id == TENANT
     )
     return query.with_for_update(key_share=True)
 
 
-def newest_message() -> ScalarSelect[Any]:
+@cache
+def find_conversation(*, by_key: bool, confined: bool) -> Query:
+    """Find a conversation by its stored key or its id, of one tenant or of any."""
+    named = (
+        conversations.c.conversation_key == KEY if by_key else conversations.c.id == CONVERSATION
+    )
+    mine = [conversations.c.tenant_id == TENANT] if confined else []
+    return select(conversations.c.id).where(named, *mine)
+
+
+def newest_message(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
     """Return the stamp of the conversation's last message."""
-    mine = select(messages.c.created_at).where(messages.c.conversation_id == CONVERSATION)
-    return mine.order_by(messages.c.position.desc()).limit(1).scalar_subquery()
+    mine = select(messages.c.created_at).where(messages.c.conversation_id == conversation)
+    return mine.order_by(messages.c.position.desc()).limit(ONE).scalar_subquery()
 
 
-def newest_frame() -> ScalarSelect[Any]:
+def newest_frame(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
     """Return the stamp of the conversation's last frame."""
     mine = select(events.c.ingested_at).where(
-        events.c.tenant_id == TENANT, events.c.conversation_id == CONVERSATION
+        events.c.tenant_id == TENANT, events.c.conversation_id == conversation
     )
-    return mine.order_by(events.c.id.desc()).limit(1).scalar_subquery()
+    return mine.order_by(events.c.id.desc()).limit(ONE).scalar_subquery()
 
 
 def stamp() -> ColumnElement[Any]:
@@ -121,26 +140,34 @@ def stamp() -> ColumnElement[Any]:
 def append_messages() -> Insert:
     """Append a batch on PostgreSQL: count, stamp and insert in one statement.
 
-    It inserts nothing, and counts nothing, where the conversation has no active segment.
+    It inserts nothing, and counts nothing, where the tenant's conversation has no active segment.
     """
-    batch = batch_rows(messages, [*GIVEN, "created_at"], postgresql=True)
+    batch = batch_rows(messages, [*GIVEN, "created_at"])
     active = select(
         segments.c.conversation_id, segments.c.id.label("segment_id"), stamp().label("at")
-    ).where(segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None))
+    ).where(
+        segments.c.conversation_id == CONVERSATION,
+        segments.c.tenant_id == TENANT,
+        segments.c.truncated_at.is_(None),
+    )
     counted = _count_messages(active.cte("active")).cte("counted")
-    given = [batch.c[name] for name in GIVEN]
     rows = select(
         CONVERSATION,
         counted.c.segment_id,
         counted.c.first + batch.c[ORDINAL],
-        *given,
+        *(batch.c[name] for name in GIVEN),
         func.coalesce(batch.c.created_at, counted.c.at),
     ).select_from(counted.join(batch, true()))
     names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
     inserted: Any = insert(messages).from_select(
         names, rows.order_by(batch.c[ORDINAL]), include_defaults=False
     )
-    statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))
+    return _returning(inserted)
+
+
+def _returning(inserted: Any) -> Insert:
+    """Return what an append does not know of its messages."""
+    statement: Insert = inserted.returning(*(messages.c[name] for name in STORED))
     return statement
 
 
@@ -164,18 +191,25 @@ def _count_messages(active: Any) -> Update:
 
 
 @cache
-def append_state() -> Query:
-    """Read on SQLite, under its write lock, what an append needs to know."""
+def append_state(*, by_key: bool) -> Query:
+    """Read on SQLite, under its write lock, what an append needs to know of a conversation.
+
+    Args:
+        by_key: Whether it is named by its stored key, not by its id.
+    """
+    mine = conversations.c.id
     active = select(segments.c.id).where(
-        segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
+        segments.c.conversation_id == mine, segments.c.truncated_at.is_(None)
     )
+    named = conversations.c.conversation_key == KEY if by_key else mine == CONVERSATION
     return select(
-        conversations.c.message_count.label("first"),
+        mine,
+        conversations.c.message_count,
         conversations.c.updated_at,
-        active.scalar_subquery().label("segment_id"),
-        newest_message().label("newest_message"),
-        newest_frame().label("newest_frame"),
-    ).where(conversations.c.id == CONVERSATION)
+        active.scalar_subquery(),
+        newest_message(mine),
+        newest_frame(mine),
+    ).where(named, conversations.c.tenant_id == TENANT)
 
 
 @cache
@@ -193,22 +227,19 @@ def count_messages_embedded() -> Update:
 
 
 @cache
-def append_messages_embedded() -> Insert:
-    """Insert a batch on SQLite, from what `append_state` found."""
-    batch = batch_rows(messages, [*GIVEN, "created_at"], postgresql=False)
-    rows = select(
-        CONVERSATION,
-        bindparam("segment", type_=Uuid()),
-        cast(bindparam("first", type_=Integer()) + batch.c[ORDINAL], Integer),
-        *(batch.c[name] for name in GIVEN),
-        func.coalesce(batch.c.created_at, bindparam("at", type_=UTCDateTime())),
-    )
+def append_message_embedded() -> Insert:
+    """Insert a message on SQLite, its values as they are stored."""
     names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
-    inserted: Any = insert(messages).from_select(
-        names, rows.where(true()).order_by(batch.c[ORDINAL]), include_defaults=False
-    )
-    statement: Insert = inserted.returning(*(messages.c[name] for name in RETURNED))
-    return statement
+    return _returning(insert(messages).values({name: stored(name) for name in names}))
+
+
+def stored(name: str) -> BindParameter[Any]:
+    """Return a parameter whose value is already what the database stores."""
+    return bindparam(name, type_=_Stored())
+
+
+class _Stored(TypeEngine[Any]):
+    """Leaves a value as it is; in an INSERT, a parameter without a type takes its column's."""
 
 
 @cache

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
+from agentdb.sessions import UnitSession
 from agentdb.tenancy.predicates import model_of
 from agentdb.unit import Unit
 
@@ -83,15 +84,19 @@ def hint_after_commit(unit: Unit, topic: str) -> None:
     session = unit.session.sync_session
     if _HINTED not in session.info:
         session.info[_HINTED] = set()
-        event.listen(session, "after_commit", _after_commit)
+        if not isinstance(session, UnitSession):
+            event.listen(session, "after_commit", _after_commit)
     session.info[_HINTED].add(topic)
 
 
 def _after_commit(session: Session) -> None:
-    if session.in_nested_transaction():
-        return  # the release of a savepoint
+    topics: set[str] = session.info.get(_HINTED, set())
+    if not topics or session.in_nested_transaction():
+        return  # nothing to tell yet: it was the release of a savepoint
     bind: Any = session.get_bind(model_of("tenant_accounts"))
     engine: Engine = bind.engine if isinstance(bind, Connection) else bind
-    topics: set[str] = session.info[_HINTED]
     while topics:
         hints_of(engine).committed(topics.pop())
+
+
+event.listen(UnitSession, "after_commit", _after_commit)

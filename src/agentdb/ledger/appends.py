@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from agentdb.batch import PARAMETER, encode_batch
-from agentdb.conversations.refs import lock_by_ref, require_by_ref
+from agentdb.batch import (
+    Columns,
+    check_columns,
+    encode_batch,
+    guard_batch,
+    plain_rows,
+    send_in_turn,
+    stored_instant,
+)
+from agentdb.conversations.refs import lock_and_send, lock_by_ref, read_state, require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import events
+from agentdb.direct import Row
 from agentdb.hints import hint_after_commit
 from agentdb.ledger.frames import Batch
 from agentdb.ledger.rows import Recorded, frames_topic
 from agentdb.ledger.segments import open_segment
 from agentdb.ledger.spills import require_bucket, spills_of, store_objects
-from agentdb.ledger.statements import append_frames, newest_stamps, recorded_frames
+from agentdb.ledger.statements import (
+    GIVEN,
+    append_frame_embedded,
+    append_frames,
+    recorded_frame_embedded,
+    recorded_frames,
+)
 from agentdb.objects import ObjectStore
 from agentdb.unit import Unit
 
@@ -45,22 +56,25 @@ class AppendOptions(TypedDict, total=False):
 Frames = dict[tuple[str, int], int]
 """Row ids by stream and event id."""
 
-LARGE = 32 * 1024 * 1024
-"""Characters of a batch that PostgreSQL's jsonb surely holds: an array of numbers of one digit
-takes six times as many bytes there, of 256 MB."""
+
+def check_frames(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return the rows of `read_batch` as checked columns.
+
+    Raises:
+        InvalidValueError: A column refuses its value.
+    """
+    return check_columns(events, {name: [row.get(name) for row in rows] for name in GIVEN})
 
 
 async def append_batch(
     unit: Unit, ref: ConversationRef, tenant: UUID, batch: Batch, now: datetime | None
 ) -> list[Recorded]:
     """Append frames that their rows can hold."""
-    encoded = _encode(unit, batch.rows)
-    conversation = await lock_by_ref(unit, ref, tenant)
+    columns = check_frames(batch.rows)
     if not batch.rows:
+        await lock_by_ref(unit, ref, tenant)
         return []
-    append = _Append(unit, conversation, tenant, now)
-    async with _guard(unit, encoded):
-        inserted, recorded = await append.insert(encoded, len(batch.rows))
+    inserted, recorded = await _insert(unit, ref, tenant, columns, now)
     return _told(batch.rows, inserted, recorded)
 
 
@@ -78,10 +92,10 @@ async def append_spilling(
     Objects are written before the conversation is locked, so that no append waits for the store.
     Those of frames that are recorded already are left alone: the frame sent now may be another.
     """
-    _encode(unit, batch.rows)  # what a column refuses is refused before anything is stored
+    columns = check_frames(batch.rows)
+    _form(unit, columns)  # what a statement refuses is refused before anything is stored
     conversation = await require_by_ref(unit, ref, tenant)
-    sent = {"conversation": conversation, **_encode(unit, map(_named, batch.rows))}
-    recorded = await _recorded(unit, sent)
+    recorded = await _recorded(unit, conversation, columns)
     spills = [spill for spill in spills_of(conversation, batch) if spill.frame not in recorded]
     for spill in spills:
         await store.put(spill.key, spill.content)
@@ -89,7 +103,7 @@ async def append_spilling(
         await require_bucket(unit, store, tenant)
     await lock_by_ref(unit, conversation, tenant)
     # What was recorded a moment ago and is purged by now still counts as recorded.
-    recorded |= await _recorded(unit, sent)
+    recorded |= await _recorded(unit, conversation, columns)
     rows = {frame: row for row in batch.rows if (frame := _frame(row)) not in recorded}
     spills = [spill for spill in spills if spill.frame in rows]
     async with unit.savepoint():
@@ -98,8 +112,8 @@ async def append_spilling(
             keys = await store_objects(unit, (tenant, conversation, bucket), spills, now)
             for spill in spills:
                 rows[spill.frame]["payload_object_id"] = keys[spill.key]
-        append = _Append(unit, conversation, tenant, now)
-        inserted, _ = await append.insert(_encode(unit, rows.values()), len(rows))
+        left = check_frames(list(rows.values()))
+        inserted = (await _insert(unit, conversation, tenant, left, now))[0] if rows else {}
     return _told(batch.rows, inserted, recorded)
 
 
@@ -107,66 +121,77 @@ def _frame(row: Mapping[str, Any]) -> tuple[str, int]:
     return row["stream_id"], row["event_id"]
 
 
-def _named(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("stream_id", "event_id")}
-
-
 def _told(rows: Sequence[Mapping[str, Any]], inserted: Frames, recorded: Frames) -> list[Recorded]:
     found = {**recorded, **inserted}
-    return [Recorded(found[_frame(row)], _frame(row) in inserted) for row in rows]
+    return [Recorded(found[frame], frame in inserted) for frame in map(_frame, rows)]
 
 
-def _encode(unit: Unit, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return encode_batch(events, rows, postgresql=unit.is_postgresql)
+def _form(unit: Unit, columns: Columns) -> Any:
+    """Return a batch as the statement of the database takes it."""
+    if unit.is_postgresql:
+        return encode_batch(events, columns)
+    return plain_rows(events, GIVEN, columns)
 
 
-def _guard(unit: Unit, encoded: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
-    """Return a savepoint for a batch that the database may refuse for what becomes of it there.
-
-    Others need none: the values are checked and the conversation is locked, nothing can fail.
-    """
-    return unit.savepoint() if len(encoded[PARAMETER]) > LARGE else nullcontext()
-
-
-def _by_frame(rows: Iterable[Row[Any]]) -> Frames:
-    return {(row.stream_id, row.event_id): row.id for row in rows}
-
-
-async def _recorded(unit: Unit, parameters: dict[str, Any]) -> Frames:
-    statement = recorded_frames(postgresql=unit.is_postgresql)
-    return _by_frame(await unit.execute(statement, parameters))
+async def _recorded(unit: Unit, conversation: UUID, columns: Columns) -> Frames:
+    """Return those frames of a batch that are recorded."""
+    named = {name: columns[name] for name in ("stream_id", "event_id") if name in columns}
+    place = {"conversation": conversation}
+    if unit.is_postgresql:
+        (rows,) = await unit.send((recorded_frames(), {**place, **encode_batch(events, named)}))
+        return _by_frame(rows)
+    wanted = plain_rows(events, tuple(named), named)
+    calls = [(recorded_frame_embedded(), {**place, **row}) for row in wanted]
+    return _by_frame(await send_in_turn(unit, calls))
 
 
-@dataclass(frozen=True, slots=True)
-class _Append:
-    """An append to a conversation whose lock the caller holds."""
+def _by_frame(rows: Iterable[Row]) -> Frames:
+    return {(stream, event): key for stream, event, key in rows}
 
-    unit: Unit
-    conversation: UUID
-    tenant: UUID
-    now: datetime | None
 
-    async def insert(self, encoded: Mapping[str, str], size: int) -> tuple[Frames, Frames]:
-        """Insert what is not recorded of *size* frames; return what was, and what had been."""
-        if not size:
-            return {}, {}
-        place = {"conversation": self.conversation, "tenant": self.tenant}
-        parameters: dict[str, Any] = {**place, **encoded}
-        inserted = await self._insert(parameters)
-        recorded: Frames = {}
-        if len(inserted) < size:
-            recorded = await _recorded(self.unit, parameters)
-        if len(recorded.keys() | inserted.keys()) < size:
-            await open_segment(self.unit, self.conversation, self.tenant, now=self.now)
-            inserted |= await self._insert(parameters)
-        if inserted:
-            hint_after_commit(self.unit, frames_topic(self.conversation))
-        return inserted, recorded
+async def _insert(
+    unit: Unit, ref: ConversationRef, tenant: UUID, columns: Columns, now: datetime | None
+) -> tuple[Frames, Frames]:
+    """Insert what is not recorded of a batch; return what was inserted, and what was recorded."""
+    size = len(columns["event_id"])
+    insert = _insert_batch if unit.is_postgresql else _insert_rows
+    conversation, inserted = await insert(unit, ref, tenant, columns, now)
+    recorded: Frames = {}
+    if len(inserted) < size:
+        recorded = await _recorded(unit, conversation, columns)
+    if len(recorded.keys() | inserted.keys()) < size:
+        await open_segment(unit, conversation, tenant, now=now)
+        inserted |= (await insert(unit, conversation, tenant, columns, now))[1]
+    if inserted:
+        hint_after_commit(unit, frames_topic(conversation))
+    return inserted, recorded
 
-    async def _insert(self, parameters: dict[str, Any]) -> Frames:
-        moment: dict[str, Any] = {"now": self.unit.frozen(self.now)}
-        if not self.unit.is_postgresql:
-            newest = (await self.unit.execute(newest_stamps(), parameters)).one()
-            moment = {"at": self.unit.stamp(self.now, newest.message, newest.frame)}
-        statement = append_frames(postgresql=self.unit.is_postgresql)
-        return _by_frame(await self.unit.execute(statement, {**parameters, **moment}))
+
+async def _insert_batch(
+    unit: Unit, ref: ConversationRef, tenant: UUID, columns: Columns, now: datetime | None
+) -> tuple[UUID, Frames]:
+    """Insert on PostgreSQL."""
+    encoded = _form(unit, columns)
+    parameters = {**encoded, "now": unit.frozen(now)}
+    async with guard_batch(unit, encoded):
+        sent = await lock_and_send(unit, ref, tenant, append_frames(), parameters)
+    return sent[0], _by_frame(sent[1])
+
+
+async def _insert_rows(
+    unit: Unit, ref: ConversationRef, tenant: UUID, columns: Columns, now: datetime | None
+) -> tuple[UUID, Frames]:
+    """Insert on SQLite, where the unit holds the write lock."""
+    rows = _form(unit, columns)
+    state = await read_state(unit, ref, tenant)
+    if state.segment is None:
+        return state.conversation, {}
+    at = unit.stamp(now, state.newest_message, state.newest_frame)
+    place = {
+        "tenant_id": tenant.hex,
+        "conversation_id": state.conversation.hex,
+        "segment_id": state.segment.hex,
+        "ingested_at": stored_instant(at),
+    }
+    calls = [(append_frame_embedded(), {**row, **place}) for row in rows]
+    return state.conversation, _by_frame(await send_in_turn(unit, calls))

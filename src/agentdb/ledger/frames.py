@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 
 from agentdb.checks import check_count, check_values
 from agentdb.errors import InvalidValueError, ValueTooLongError
-from agentdb.types.json import JsonText, check_json, dump_json
+from agentdb.types.json import PLAIN, JsonText, write_json
 
 INLINE_LIMIT = 1024 * 1024
 """Bytes of compact JSON that a row holds by default; PostgreSQL compresses and moves values above
@@ -105,6 +105,8 @@ def _plain(frame: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return a frame as a dict, its members of an enumeration as the text that they are."""
     if not isinstance(frame, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
         _refuse(number, "expects a JSON object")
+    if PLAIN.issuperset(map(type, frame.values())) and type(frame) is dict:
+        return cast("dict[str, Any]", frame)
     values = frame.items()
     return {k: str.__str__(v) if isinstance(v, str) else v for k, v in values}
 
@@ -115,8 +117,7 @@ def _read_frame(frame: dict[str, Any], number: int) -> dict[str, Any]:
             _refuse(number, f"{name} is required, as {_NAMES[kind]}")
     if frame["event_id"] < 0:
         _refuse(number, "event_id must not be negative")
-    check_json(frame, _NOWHERE)
-    payload = JsonText(dump_json(frame))
+    payload = JsonText(write_json(frame, _NOWHERE))
     return {
         "schema_version": frame["schema"],
         "kind": frame["kind"],

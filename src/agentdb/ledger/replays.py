@@ -139,8 +139,11 @@ class Reading:
         place = {"conversation": self.conversation, "tenant": self.tenant}
         statement = replay(frozenset(chosen), postgresql=unit.is_postgresql)
         parameters = {**place, **chosen, "after": position.row, "limit": limit}
-        rows = await unit.execute(statement, parameters)
-        return [LedgerFrame(**row) for row in rows.mappings()]
+        if "kinds" in chosen:  # as many parameters as there are kinds
+            found: Any = (await unit.execute(statement, parameters)).all()
+        else:
+            (found,) = await unit.send((statement, parameters))
+        return [LedgerFrame(*row) for row in found]
 
     async def after_event(self, unit: Unit, event_id: int) -> Position:
         """Return the position of a client that has seen the stream up to *event_id*, 0 for none.
@@ -156,11 +159,11 @@ class Reading:
             "stream": self.filters["stream_id"],
             "event": event_id,
         }
-        found = (await unit.execute(find_frame(), parameters)).one()
-        if found.position is not None:
-            return Position(found.position)
+        (((position, newest),),) = await unit.send((find_frame(), parameters))
+        if position is not None:
+            return Position(position)
         if event_id == 0:
             return Position()
-        if found.newest is None or event_id > found.newest:
+        if newest is None or event_id > newest:
             return Position(floor=event_id)
         raise ResyncRequiredError("the position of the client is no longer in the ledger")

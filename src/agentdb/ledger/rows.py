@@ -23,7 +23,7 @@ class Recorded:
     inserted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LedgerFrame:
     """A recorded frame.
 

@@ -22,8 +22,8 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from agentdb.batch import ORDINAL, batch_rows
 from agentdb.conversations.statements import (
@@ -31,12 +31,11 @@ from agentdb.conversations.statements import (
     TENANT,
     Query,
     events,
-    newest_frame,
-    newest_message,
     segments,
     stamp,
+    stored,
 )
-from agentdb.types import BigInteger, RowId, String, UTCDateTime
+from agentdb.types import BigInteger, RowId, String
 
 GIVEN = (
     "schema_version",
@@ -58,7 +57,7 @@ GIVEN = (
 )
 """Columns of a frame that its append supplies."""
 
-_RETURNED = (
+_BEFORE_PAYLOAD = (
     "id",
     "stream_id",
     "event_id",
@@ -68,22 +67,24 @@ _RETURNED = (
     "response_id",
     "agent",
     "workflow_run_id",
-    "payload_object_id",
-    "payload_size_bytes",
 )
+_AFTER_PAYLOAD = ("payload_object_id", "payload_size_bytes")
+
+
+_WRITTEN = ("tenant_id", "conversation_id", "segment_id", *GIVEN, "ingested_at")
+_FRAME = (events.c.stream_id, events.c.event_id, events.c.id)
 
 
 @cache
-def append_frames(*, postgresql: bool) -> Insert:
-    """Append a batch to the active segment; frames that are recorded already are left alone.
+def append_frames() -> Insert:
+    """Append a batch on PostgreSQL; frames that are recorded already are left alone.
 
     The ids are drawn under the lock of the conversation, so that their order is the order of the
-    commits: a reader past an id never misses a smaller one. It inserts nothing where the
-    conversation has no active segment. On SQLite the stamp comes as a parameter.
+    commits: a reader past an id never misses a smaller one. It inserts nothing where the tenant's
+    conversation has no active segment.
     """
-    batch = batch_rows(events, GIVEN, postgresql=postgresql)
-    at = bindparam("at", type_=UTCDateTime())
-    clock = select((stamp() if postgresql else at).label("at")).cte("clock")
+    batch = batch_rows(events, GIVEN)
+    clock = select(stamp().label("at")).cte("clock")
     rows = (
         select(
             segments.c.tenant_id,
@@ -93,37 +94,52 @@ def append_frames(*, postgresql: bool) -> Insert:
             clock.c.at,
         )
         .select_from(segments.join(clock, true()).join(batch, true()))
-        .where(segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None))
+        .where(
+            segments.c.conversation_id == CONVERSATION,
+            segments.c.tenant_id == TENANT,
+            segments.c.truncated_at.is_(None),
+        )
         .order_by(batch.c[ORDINAL])
     )
-    names = ["tenant_id", "conversation_id", "segment_id", *GIVEN, "ingested_at"]
-    dialect = postgresql_dialect if postgresql else sqlite_dialect
-    statement: Any = dialect.insert(events).from_select(names, rows, include_defaults=False)
+    inserted: Any = postgresql_insert(events)
+    return _recording(inserted.from_select(_WRITTEN, rows, include_defaults=False))
+
+
+@cache
+def append_frame_embedded() -> Insert:
+    """Append a frame on SQLite, its values as they are stored, unless it is recorded already."""
+    inserted: Any = sqlite_insert(events)
+    return _recording(inserted.values({name: stored(name) for name in _WRITTEN}))
+
+
+def _recording(inserted: Any) -> Insert:
     frame = [events.c.conversation_id, events.c.stream_id, events.c.event_id]
-    statement = statement.on_conflict_do_nothing(index_elements=frame)
-    inserted: Insert = statement.returning(events.c.id, events.c.stream_id, events.c.event_id)
-    return inserted
+    statement: Insert = inserted.on_conflict_do_nothing(index_elements=frame).returning(*_FRAME)
+    return statement
 
 
 @cache
-def newest_stamps() -> Query:
-    """Read on SQLite, under its write lock, what the stamp of an append must follow."""
-    return select(newest_message().label("message"), newest_frame().label("frame"))
-
-
-@cache
-def recorded_frames(*, postgresql: bool) -> Query:
-    """Find the rows of the frames of a batch."""
-    batch = batch_rows(events, ("stream_id", "event_id"), postgresql=postgresql)
+def recorded_frames() -> Query:
+    """Find the rows of the frames of a batch, on PostgreSQL."""
+    batch = batch_rows(events, ("stream_id", "event_id"))
     same = and_(events.c.stream_id == batch.c.stream_id, events.c.event_id == batch.c.event_id)
-    return select(events.c.id, events.c.stream_id, events.c.event_id).join_from(
+    return select(*_FRAME).join_from(
         batch, events, and_(events.c.conversation_id == CONVERSATION, same)
     )
 
 
 @cache
+def recorded_frame_embedded() -> Query:
+    """Find the row of a frame, on SQLite."""
+    wanted = [events.c[name] == stored(name) for name in ("stream_id", "event_id")]
+    return select(*_FRAME).where(events.c.conversation_id == CONVERSATION, *wanted)
+
+
+@cache
 def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
     """Read visible frames from position ``after`` on, the frame at the position included.
+
+    The columns are those of `LedgerFrame`, in its order.
 
     Args:
         filters: Which of ``workflow_run_id``, ``stream_id``, ``kinds`` and ``floor`` restrict the
@@ -144,7 +160,11 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
     if "kinds" in filters:
         kinds = bindparam("kinds", type_=String(), expanding=True)
         conditions.append(events.c.kind.in_(kinds))
-    query = select(*(events.c[name] for name in _RETURNED), raw_payload(postgresql=postgresql))
+    query = select(
+        *(events.c[name] for name in _BEFORE_PAYLOAD),
+        raw_payload(postgresql=postgresql),
+        *(events.c[name] for name in _AFTER_PAYLOAD),
+    )
     query = query.join(segments, segments.c.id == events.c.segment_id).where(*conditions)
     return query.order_by(events.c.id).limit(bindparam("limit", type_=Integer()))
 

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from agentdb.activity.models import ActivityEvent
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, run_aged
 from agentdb.orm import Base
 
 KEEP_ACTIVITY_EVENTS = timedelta(days=365)
@@ -34,8 +34,7 @@ async def purge_activity_events(
     Returns:
         The count of ``deleted`` events.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [ActivityEvents(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, ActivityEvents)
 
 
 class ActivityEvents(Aged):

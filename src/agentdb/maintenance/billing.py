@@ -15,16 +15,7 @@ from agentdb.billing.statements import NOT_ENDED
 from agentdb.billing.values import SubscriptionMetadataKey
 from agentdb.database import Database
 from agentdb.maintenance.aged import count_rows, own
-from agentdb.maintenance.runner import (
-    Batch,
-    Counted,
-    Plan,
-    PlanOptions,
-    Report,
-    Sweep,
-    cutoff,
-    run_sweeps,
-)
+from agentdb.maintenance.runner import Batch, Counted, PlanOptions, Report, Sweep, cutoff, run_aged
 from agentdb.types import Text
 from agentdb.unit_of_work import UnitOfWork
 
@@ -56,8 +47,7 @@ async def apply_pending_plans(
     Returns:
         The count of ``applied`` changes.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [PendingPlans(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, PendingPlans)
 
 
 class PendingPlans(Sweep[UUID]):

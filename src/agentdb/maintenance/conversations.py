@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from agentdb.conversations.models import AgentRunEvent, ConversationSummary
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, run_aged
 from agentdb.orm import Base
 
 KEEP_RUN_EVENTS = timedelta(days=90)
@@ -37,8 +37,7 @@ async def purge_run_events(
     Returns:
         The count of ``deleted`` items.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [RunEvents(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, RunEvents)
 
 
 async def purge_summaries(
@@ -57,8 +56,7 @@ async def purge_summaries(
     Returns:
         The count of ``deleted`` summaries.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [ExpiredSummaries(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, ExpiredSummaries)
 
 
 class RunEvents(Aged):

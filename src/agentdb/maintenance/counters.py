@@ -17,7 +17,7 @@ from agentdb.auth.models import UsageCounter, User
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged, Place, behind, last_place, old_rows, own
-from agentdb.maintenance.runner import Batch, Plan, PlanOptions, Report, cutoff, run_sweeps
+from agentdb.maintenance.runner import Batch, PlanOptions, Report, cutoff, run_aged
 from agentdb.orm import Base
 from agentdb.repository.skipping import among
 from agentdb.tenancy.predicates import table_of
@@ -55,8 +55,7 @@ async def roll_up_usage(
     Raises:
         ValueOutOfRangeError: A month would exceed 64 bits; its batch is undone.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [PastDays(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, PastDays)
 
 
 class PastDays(Aged):

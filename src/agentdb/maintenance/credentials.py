@@ -12,7 +12,7 @@ from agentdb.auth.models import ServiceAccountToken, UserRecoveryCode, UserSessi
 from agentdb.auth.revocations import sessions, tokens
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged, Place, behind, own
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, cutoff, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, cutoff, run_aged
 from agentdb.orm import Base
 from agentdb.types import UTCDateTime
 from agentdb.unit_of_work import UnitOfWork
@@ -46,9 +46,7 @@ async def purge_sessions(
     Returns:
         The count of ``deleted`` sessions.
     """
-    plan = Plan(**options)
-    kinds = (RevokedSessions, IdleSessions, UnseenSessions)
-    return await run_sweeps(db, [kind(plan.tenant_id, older_than) for kind in kinds], plan)
+    return await run_aged(db, older_than, options, RevokedSessions, IdleSessions, UnseenSessions)
 
 
 async def purge_tokens(
@@ -69,8 +67,7 @@ async def purge_tokens(
     Returns:
         The count of ``deleted`` tokens.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [EndedTokens(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, EndedTokens)
 
 
 async def purge_recovery_codes(
@@ -90,8 +87,7 @@ async def purge_recovery_codes(
     Returns:
         The count of ``deleted`` codes.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [UsedCodes(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, UsedCodes)
 
 
 class RevokedSessions(Aged):

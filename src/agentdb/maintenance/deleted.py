@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from agentdb.database import Database
 from agentdb.maintenance.containers import DeletedContainers
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, Sweep, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, Sweep, run_aged
 from agentdb.maintenance.storage import DeletedBuckets, DeletedObjects
 from agentdb.maintenance.vector_stores import DeletedFiles, DeletedStores
 from agentdb.maintenance.workflows import DeletedRuns, DeletedSteps
@@ -57,5 +57,4 @@ async def purge_deleted(
     Returns:
         Counts by table, and of ``tombstones``.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [sweep(plan.tenant_id, older_than) for sweep in SWEEPS], plan)
+    return await run_aged(db, older_than, options, *SWEEPS)

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from agentdb.auth.models import SecurityEvent, UserLoginEvent
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, run_aged
 from agentdb.orm import Base
 
 KEEP_LOGIN_EVENTS = timedelta(days=90)
@@ -39,8 +39,7 @@ async def purge_login_events(
     Returns:
         The count of ``deleted`` attempts.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [LoginEvents(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, LoginEvents)
 
 
 async def purge_security_events(
@@ -59,8 +58,7 @@ async def purge_security_events(
     Returns:
         The count of ``deleted`` events.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [SecurityEvents(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, SecurityEvents)
 
 
 class LoginEvents(Aged):

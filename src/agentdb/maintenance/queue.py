@@ -33,6 +33,7 @@ from agentdb.maintenance.runner import (
     Report,
     Sweep,
     cutoff,
+    run_aged,
     run_sweeps,
 )
 from agentdb.unit_of_work import UnitOfWork
@@ -91,8 +92,7 @@ async def purge_queue_items(
     Returns:
         The count of ``deleted`` runs.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [_Finished(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, _Finished)
 
 
 class _Lapsed(Sweep[_Lease]):

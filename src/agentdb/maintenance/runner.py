@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import URL
 
-from agentdb.checks import LONGEST, check_duration
+from agentdb.checks import check_duration
 from agentdb.database import Database
 from agentdb.errors import InvalidValueError
 from agentdb.unit_of_work import UnitOfWork
@@ -24,9 +24,6 @@ T = TypeVar("T")
 
 BATCH = 1000
 """Rows of one unit of work."""
-
-LONGEST_AGE = LONGEST
-"""The oldest that rows are asked to be: the instant that it reaches back to is a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +150,24 @@ async def run_sweeps(db: Database | str | URL, sweeps: Sequence[Sweep[Any]], pla
             done = walked.done
             left = None if left is None else left - walked.batches
     return Report(dict(counts), done)
+
+
+async def run_aged(
+    db: Database | str | URL,
+    older_than: timedelta,
+    options: PlanOptions,
+    *kinds: Callable[[UUID | None, timedelta], Sweep[Any]],
+) -> Report:
+    """Run sweeps over rows of an age; else as `run_sweeps`.
+
+    Args:
+        db: The database, or its URL.
+        older_than: The age.
+        options: Whose rows, and in which batches.
+        kinds: Make the sweeps of the tenant and the age.
+    """
+    plan = Plan(**options)
+    return await run_sweeps(db, [kind(plan.tenant_id, older_than) for kind in kinds], plan)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing_extensions import Unpack, override
 
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged, Place
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, run_aged
 from agentdb.orm import Base
 from agentdb.status.models import StatusSubscription
 from agentdb.status.statements import in_status, revocation, subscriptions
@@ -37,8 +37,7 @@ async def expire_status_subscriptions(
     Returns:
         The count of ``revoked`` subscriptions.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [UnverifiedSubscriptions(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, UnverifiedSubscriptions)
 
 
 class UnverifiedSubscriptions(Aged):

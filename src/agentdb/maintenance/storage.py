@@ -24,15 +24,7 @@ from typing_extensions import Unpack, override
 from agentdb.conversations.statements import events
 from agentdb.database import Database
 from agentdb.maintenance.aged import Aged, Place, count_rows, last_place
-from agentdb.maintenance.runner import (
-    Batch,
-    Counted,
-    Plan,
-    PlanOptions,
-    Report,
-    cutoff,
-    run_sweeps,
-)
+from agentdb.maintenance.runner import Batch, Counted, PlanOptions, Report, cutoff, run_aged
 from agentdb.orm import Base
 from agentdb.storage.models import StorageBucket, StorageObject
 from agentdb.storage.statements import buckets, deletion, objects, purge_objects
@@ -69,8 +61,7 @@ async def expire_uploads(
     Returns:
         The count of ``deleted`` objects.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [PendingUploads(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, PendingUploads)
 
 
 async def expire_objects(
@@ -89,8 +80,7 @@ async def expire_objects(
     Returns:
         The count of ``deleted`` objects.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [ExpiredObjects(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, ExpiredObjects)
 
 
 class _Ending(Aged):

@@ -27,16 +27,7 @@ from agentdb.database import Database
 from agentdb.ledger.models import ConversationLedgerSegment
 from agentdb.ledger.objects import leave_objects
 from agentdb.maintenance.aged import Place, count_rows, own
-from agentdb.maintenance.runner import (
-    Batch,
-    Counted,
-    Plan,
-    PlanOptions,
-    Report,
-    Sweep,
-    cutoff,
-    run_sweeps,
-)
+from agentdb.maintenance.runner import Batch, Counted, PlanOptions, Report, Sweep, cutoff, run_aged
 from agentdb.repository.skipping import among
 from agentdb.storage.statements import objects
 from agentdb.unit_of_work import UnitOfWork
@@ -68,8 +59,7 @@ async def purge_truncated(
         The counts of deleted ``messages``, ``frames`` and ``segments``, and of soft-deleted
         ``objects``.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [Truncated(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, Truncated)
 
 
 _Stage: TypeAlias = tuple[int, Place | None]

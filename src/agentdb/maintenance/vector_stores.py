@@ -11,7 +11,7 @@ from sqlalchemy import URL, ColumnElement, and_, delete, literal, or_, select, u
 from typing_extensions import Unpack, override
 
 from agentdb.database import Database
-from agentdb.maintenance.runner import Plan, PlanOptions, Report, cutoff, run_sweeps
+from agentdb.maintenance.runner import PlanOptions, Report, cutoff, run_aged
 from agentdb.maintenance.walked import Deleted, Walked, lock_free
 from agentdb.orm import Base
 from agentdb.repository.skipping import among
@@ -38,8 +38,7 @@ async def expire_vector_stores(
     Returns:
         The count of ``expired`` stores.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [ExpiredStores(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, ExpiredStores)
 
 
 class ExpiredStores(Walked):

@@ -32,16 +32,7 @@ from agentdb.maintenance.aged import (
     old_rows,
     own,
 )
-from agentdb.maintenance.runner import (
-    Batch,
-    Counted,
-    Plan,
-    PlanOptions,
-    Report,
-    Sweep,
-    cutoff,
-    run_sweeps,
-)
+from agentdb.maintenance.runner import Batch, Counted, PlanOptions, Report, Sweep, cutoff, run_aged
 from agentdb.maintenance.walked import chunks
 from agentdb.orm import Base
 from agentdb.repository.skipping import among
@@ -79,8 +70,7 @@ async def fail_stale_runs(
     Returns:
         Counts of ``failed`` runs and of ``failed_steps``.
     """
-    plan = Plan(**options)
-    return await run_sweeps(db, [StaleRuns(plan.tenant_id, older_than)], plan)
+    return await run_aged(db, older_than, options, StaleRuns)
 
 
 class _Runs(Sweep[Place]):

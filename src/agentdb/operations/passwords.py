@@ -16,7 +16,7 @@ from agentdb.auth.people import PasswordEntry
 from agentdb.auth.repository.password_history import REMEMBERED
 from agentdb.auth.revocations import revoke_access
 from agentdb.auth.values import RevokedReason, SecurityEventType, UserStatus
-from agentdb.checks import check_fields
+from agentdb.checks import check_count, check_fields
 from agentdb.errors import InvalidValueError, PasswordReusedError
 from agentdb.unit_of_work import UnitOfWork
 
@@ -67,8 +67,9 @@ async def change_password(
     """
     check_fields(event, SecurityEventFields)
     uow.scope.require_system("a change of a password")
-    if type(history) is not int or history < 0:
-        raise InvalidValueError("a history keeps 0 entries or more")
+    check_count(history, "a history", least=0)
+    if not callable(is_reused):
+        raise InvalidValueError("expects a function that compares passwords")
     seen = await _entries(uow, await uow.users.require(user_id), history)
     await _refuse_reused(is_reused, seen)
     async with uow.savepoint():

@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal, select, update
 
 from agentdb.auth.accounts import user_of
-from agentdb.auth.credentials import NewToken, Rotation, RotationOutcome
+from agentdb.auth.credentials import NewToken, Rotation, RotationOutcome, check_token
 from agentdb.auth.issuing import insert_token, token_values
 from agentdb.auth.models import ServiceAccountToken, User, UserSession
 from agentdb.auth.revocations import Revoked, revoke_sessions, revoke_tokens, sessions, tokens
 from agentdb.auth.values import RevokedReason, SecurityEventType
-from agentdb.errors import InvalidValueError
+from agentdb.checks import check_duration
 from agentdb.types import JsonObject, UTCDateTime
 from agentdb.unit_of_work import UnitOfWork
 
@@ -59,8 +59,8 @@ async def rotate(
         DuplicateError: The id of the successor is taken.
         InvalidValueError: A value is refused.
     """
-    if reuse_grace < _NO_GRACE:
-        raise InvalidValueError("a grace lasts 0 seconds or more")
+    check_duration(reuse_grace, "a grace")
+    check_token(token)
     tenant = uow.scope.filter(tenant_id)
     presented = [tokens.c.refresh_jti == jti]
     presented += [] if tenant is None else [tokens.c.tenant_id == tenant]

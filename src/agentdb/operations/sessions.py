@@ -11,7 +11,7 @@ from sqlalchemy import select
 from typing_extensions import Unpack
 
 from agentdb.auth.accounts import account_of, canonical_scopes
-from agentdb.auth.credentials import DeviceFields, IssuedSession, NewToken
+from agentdb.auth.credentials import DeviceFields, IssuedSession, NewToken, check_token
 from agentdb.auth.models import TenantUserMembership, User
 from agentdb.auth.revocations import (
     Revoked,
@@ -69,6 +69,7 @@ async def issue_session(
     """
     check_fields(device, DeviceFields)
     tenant, wanted = uow.scope.owner(tenant_id), canonical_scopes(scopes)
+    check_token(token)
     async with undo_with(uow, uow.user_sessions) as touched:
         await _admit(uow, user_id, tenant)
         session = await uow.user_sessions.open(

@@ -9,6 +9,7 @@ from uuid import UUID
 from agentdb.auth.models import TenantUserMembership, User
 from agentdb.auth.people import NewUser
 from agentdb.auth.values import PepperVersion, TenantRole, UserStatus
+from agentdb.checks import check_switch
 from agentdb.operations.new_users import add_user
 from agentdb.tenants.models import TenantAccount
 from agentdb.unit_of_work import UnitOfWork
@@ -61,6 +62,7 @@ async def sign_up(
         PermissionDeniedError: The unit belongs to a tenant.
     """
     uow.scope.require_system("a sign-up")
+    check_switch(activate, "activate")
     new = NewUser(
         email=email,
         password_hash=password_hash,

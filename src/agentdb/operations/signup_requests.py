@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from agentdb.errors import InvalidValueError
 from agentdb.signup.models import TenantSignupInvite, TenantSignupRequest
 from agentdb.signup.rows import NewInvite
 from agentdb.signup.values import TenantSignupRequestStatus
@@ -50,6 +51,8 @@ async def approve_signup_request(
         PermissionDeniedError: The unit belongs to a tenant.
     """
     uow.scope.require_system("a decision on a request")
+    if not isinstance(invite, NewInvite):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise InvalidValueError("expects a NewInvite")
     values: dict[str, Any] = {field.name: getattr(invite, field.name) for field in fields(invite)}
     async with uow.savepoint():
         request = await uow.tenant_signup_requests.decide(

@@ -12,6 +12,7 @@ from agentdb.activity.models import ActivityEvent
 from agentdb.auth.accounts import account_of
 from agentdb.auth.models import ServiceAccountToken, User, UserSession
 from agentdb.auth.owners import lock_with_tenants
+from agentdb.checks import check_switch
 from agentdb.errors import LastOwnerError
 from agentdb.orm import Base
 from agentdb.status.models import StatusSubscription
@@ -60,11 +61,13 @@ async def delete_user(uow: UnitOfWork, user_id: UUID, *, force: bool = False) ->
     Raises:
         LastOwnerError: A tenant would be left without an owner.
         NotFoundError: There is no such user.
+        InvalidValueError: *force* is neither True nor False.
         TransientError: The user became an owner of one more tenant meanwhile, or what others write
             for the user met the deletion: run the unit again.
         PermissionDeniedError: The unit belongs to a tenant.
     """
     uow.scope.require_system("the deletion of a user")
+    check_switch(force, "force")
     async with uow.savepoint():
         alone = await lock_with_tenants(uow, user_id, to_delete=True)
         if alone and not force:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from agentdb.auth.references import user_text
 from agentdb.checks import check_duration, check_fields, check_text
 from agentdb.conversations.messages import message_columns
 from agentdb.conversations.models import AgentConversation
@@ -15,7 +16,6 @@ from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
 from agentdb.errors import InvalidTransitionError, InvalidValueError, NotFoundError
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.workflows.models import WorkflowRun
-from agentdb.workflows.references import user_text
 from agentdb.workflows.rows import RunFields
 from agentdb.workflows.states import (
     check_running,

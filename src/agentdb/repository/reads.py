@@ -8,13 +8,17 @@ from typing import Any, Generic, TypeVar, cast
 from sqlalchemy import ColumnElement, ScalarResult, Select, and_, func, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from agentdb.checks import check_count
 from agentdb.driver_errors import orm_errors
 from agentdb.errors import InvalidValueError, MultipleRowsError, NotFoundError
 from agentdb.orm import Base
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
+from agentdb.repository.entities import look_up
 from agentdb.repository.order import Order, OrderBy, order_of
 from agentdb.tenancy.guard import KEYS_PER_STATEMENT
 from agentdb.unit import Unit
+
+_LARGEST_BATCH = 2**31 - 1
 
 M = TypeVar("M", bound=Base)
 K = TypeVar("K")
@@ -119,8 +123,8 @@ class Reads(Generic[M, K]):
         Raises:
             InvalidValueError: The order or the limit is none.
         """
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise InvalidValueError("a limit is a whole number from 0")
+        if limit is not None:
+            check_count(limit, "a limit", least=0)
         query = self._select(*where, include_deleted=include_deleted)
         query = query.order_by(*order_of(self.model, order).by()).limit(limit)
         return (await self._entities(query)).all()
@@ -134,9 +138,11 @@ class Reads(Generic[M, K]):
             where: Conditions, joined by AND.
             batch: Rows fetched at a time, 1 or more.
             include_deleted: See deleted rows too.
+
+        Raises:
+            InvalidValueError: The batch is none.
         """
-        if type(batch) is not int or batch < 1:
-            raise InvalidValueError("a batch has 1 row or more")
+        check_count(batch, "a batch", most=_LARGEST_BATCH)
         query = self._select(*where, include_deleted=include_deleted)
         query = query.order_by(*self._key_columns())
         with orm_errors():
@@ -227,6 +233,10 @@ class Reads(Generic[M, K]):
         """Return the row whose unique *column* holds *value*; none holds None."""
         if value is None:
             return None
+        if self.unit.scope.is_system:
+            return await look_up(
+                self.unit, self.model, column.key, value, include_deleted=include_deleted
+            )
         return await self.find(column == value, include_deleted=include_deleted)
 
     async def _newest(

@@ -51,7 +51,7 @@ async def purge_objects(unit: Unit, keys: Sequence[UUID], on_frames: OnFrames = 
         ReferencedError: Frames are in them, and *on_frames* is to refuse.
         InvalidValueError: *on_frames* is neither.
     """
-    if on_frames not in {"tombstone", "refuse"}:
+    if on_frames not in ("tombstone", "refuse"):  # no set: callers without a type checker
         raise InvalidValueError("a purge leaves a tombstone or refuses")
     left = 0
     for start in range(0, len(keys), KEYS_PER_STATEMENT):

@@ -7,6 +7,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from agentdb.canonical import canonical_email, check_name
+from agentdb.checks import check_switch, check_values
 from agentdb.errors import InvalidValueError, PermissionDeniedError
 from agentdb.tenants.models import TenantSettings
 from agentdb.tenants.rows import BillingContact
@@ -24,9 +25,10 @@ def checked_contacts(contacts: Sequence[BillingContact]) -> list[JsonObject]:
         InvalidValueError: There are too many, or one lacks a name or an address, has a key that is
             not known, or a value that is refused.
     """
-    if len(contacts) > MAX_CONTACTS:
+    given = check_values(contacts, "contacts")
+    if len(given) > MAX_CONTACTS:
         raise _refusal(f"at most {MAX_CONTACTS} contacts", "billing_contacts_json")
-    return [_contact(contact) for contact in contacts]
+    return [_contact(contact) for contact in given]
 
 
 def _contact(contact: object) -> JsonObject:
@@ -87,6 +89,9 @@ def check_flags(flags: Mapping[str, bool | None], *, entitlements: bool, removin
         InvalidValueError: A name is empty, or a value is neither true nor false.
         PermissionDeniedError: There is an entitlement among them.
     """
+    check_switch(entitlements, "a permission")
+    if not isinstance(flags, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+        raise _refusal("expects flags by name", "flags_json")
     for key, value in cast("Mapping[object, object]", flags).items():
         if not isinstance(key, str) or not key:
             raise _refusal("the name of a flag is text", "flags_json")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, TypeGuard, TypeVar
 
 from sqlalchemy import Column, event
 from sqlalchemy.engine import Dialect
@@ -14,6 +16,23 @@ from typing_extensions import override
 from agentdb.errors import InvalidValueError
 
 T = TypeVar("T")
+
+
+def are_of(values: Sequence[object], *kinds: type[object]) -> bool:
+    """Return whether each value is of one of the types themselves, not of a subclass."""
+    return set(map(type, values)).issubset(kinds)
+
+
+def is_storable(text: str) -> bool:
+    """Return whether both databases keep a text: it has neither a NUL nor a lone surrogate."""
+    if "\x00" in text:
+        return False
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 class StrictType(TypeDecorator[T]):
@@ -32,6 +51,19 @@ class StrictType(TypeDecorator[T]):
     @abstractmethod
     def check(self, value: object) -> T:
         """Return *value* as the column stores it, or raise an InvalidValueError."""
+
+    def check_all(self, values: Sequence[object]) -> Sequence[T | None]:
+        """Return the values of a column for several rows, None as it is; errors as of `check`.
+
+        A type that can tell at once that all are sound looks at each only where they are not.
+        """
+        if len(values) > 1 and self.are_sound(values):
+            return values
+        return [None if value is None else self.check(value) for value in values]
+
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[T | None]]:
+        """Return whether the column surely stores all *values* as they are; False tells nothing."""
+        return are_of(values, NoneType)
 
     def filtering(self) -> TypeEngine[Any]:
         """Return the type of a value that the column is compared with."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Iterator, Sequence
+from types import NoneType
+from typing import Any, TypeAlias, TypeGuard, cast
 
 from sqlalchemy import JSON as _JSON
 from sqlalchemy.dialects.postgresql import JSONB
@@ -16,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from agentdb.errors import InvalidValueError, ValueOutOfRangeError, ValueTooLongError
-from agentdb.types.base import StrictType
+from agentdb.types.base import StrictType, are_of, is_storable
 
 # Public signatures name the shape of JSON once, here; Any is what the standard library gives.
 JsonObject: TypeAlias = dict[str, Any]
@@ -36,6 +37,18 @@ MAX_JSON_INTEGER_BITS = 4096
 
 _NUMBER = frozenset("-0123456789")
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_CONTAINERS = frozenset({dict, list})
+PLAIN = _CONTAINERS | {str, int, float, bool, NoneType}
+"""The types that the standard library makes of JSON."""
+
+_KEYS = frozenset({str})
+
+_LONG = MAX_JSON_INTEGER_BITS // 4
+"""Digits, fewer than the longest integer has."""
+
+_LONG_NUMBER = re.compile(rf"\d{{{_LONG}}}")
+
 _STRING_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.]*e\+\d+')
 
 
@@ -43,6 +56,55 @@ class JsonText(str):
     """JSON that was checked and written out already; a column takes it as it is."""
 
     __slots__ = ()
+
+
+def write_json(value: object, place: dict[str, str | None]) -> str:
+    """Return *value* as `dump_json` does, refused as by `check_json`.
+
+    A document of exact types, which nearly all are, is looked at as a whole: its types level by
+    level, its values in the text. Only one that is not surely sound is walked through.
+    """
+    if _is_plain(value):
+        try:
+            text = _ENCODER.encode(value)
+        except ValueError:  # what is not finite, or an integer too long to print
+            text = "\x00"
+        if is_storable(text) and "\\u0000" not in text and not _has_long_number(text):
+            return _written_out(text)
+    check_json(value, place)
+    return dump_json(value)
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether all types in a document are JSON's own, and its size far from the limits."""
+    level, depth, count = [value], 1, 0
+    while level:
+        kinds = set(map(type, level))
+        count += len(level)
+        if not kinds <= PLAIN or depth >= MAX_JSON_DEPTH or count > MAX_JSON_NODES // 4:
+            return False
+        below: list[object] = []
+        for node in level if kinds & _CONTAINERS else ():
+            if type(node) is list:
+                below += cast("list[object]", node)
+            elif type(node) is dict:
+                members = cast("dict[object, object]", node)
+                if not set(map(type, members)) <= _KEYS:
+                    return False
+                below += members.values()
+        level, depth = below, depth + 1
+    return True
+
+
+def _has_long_number(text: str) -> bool:
+    return len(text) > _LONG and _LONG_NUMBER.search(text) is not None
+
+
+def write_text(key: str, text: str) -> JsonText | None:
+    """Return a document that holds one text; None where it is better looked at as any other."""
+    if type(text) is not str or len(text) > MAX_JSON_BYTES // 8 or not is_storable(text):
+        return None
+    return JsonText(f'{{"{key}":{_ENCODER.encode(text)}}}')
 
 
 def check_json(value: object, place: dict[str, str | None]) -> None:
@@ -108,13 +170,14 @@ def dump_json(value: object) -> str:
     jsonb keeps numbers as decimals: ``1e+23``, which is how Python writes a large float, would come
     back as an exact integer, one that is not equal to the float. Written out, it stays the float.
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if "e+" not in text:
-        return text
-    return _STRING_OR_EXPONENT.sub(_written_out, text)
+    return _written_out(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _written_out(text: str) -> str:
+    return _STRING_OR_EXPONENT.sub(_number_written_out, text) if "e+" in text else text
+
+
+def _number_written_out(match: re.Match[str]) -> str:
     token = match.group()
     return token if token.startswith('"') else f"{float(token):.1f}"
 
@@ -146,12 +209,15 @@ class JSONCompat(StrictType[Any]):
     def check(self, value: object) -> str:
         if isinstance(value, JsonText):
             return value
-        check_json(value, self.place)
-        text = dump_json(value)
-        if len(text) > MAX_JSON_BYTES or len(text.encode()) > MAX_JSON_BYTES:
+        text = write_json(value, self.place)
+        if len(text) > MAX_JSON_BYTES // 4 and len(text.encode()) > MAX_JSON_BYTES:
             message = f"at most {MAX_JSON_BYTES} bytes of JSON"
             raise ValueTooLongError(message, limit=MAX_JSON_BYTES, **self.place)
         return text
+
+    @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[Any]]:
+        return are_of(values, JsonText, NoneType)
 
     @override
     def bind_processor(self, dialect: Dialect) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import Enum, StrEnum
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeGuard, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Enum as _Enum
@@ -14,7 +16,7 @@ from sqlalchemy.engine import Dialect
 from typing_extensions import override
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
-from agentdb.types.base import StrictType
+from agentdb.types.base import StrictType, are_of
 
 if sys.version_info >= (3, 14):
     from uuid import uuid7
@@ -51,6 +53,10 @@ class Uuid(StrictType[UUID]):
         if not isinstance(value, UUID):
             raise self.expected("a UUID")
         return value
+
+    @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[UUID | None]]:
+        return are_of(values, UUID, NoneType)
 
 
 class LargeBinary(StrictType[bytes]):

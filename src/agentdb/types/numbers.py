@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, TypeGuard, cast
 
 from sqlalchemy import BigInteger as _BigInteger
 from sqlalchemy import Boolean as _Boolean
@@ -12,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from agentdb.errors import ValueOutOfRangeError
-from agentdb.types.base import StrictType
+from agentdb.types.base import StrictType, are_of
 
 
 class _Whole(StrictType[int]):
@@ -34,6 +36,14 @@ class _Whole(StrictType[int]):
         if not -limit <= value < limit:
             raise ValueOutOfRangeError(f"exceeds {self.bits} bits", **self.place)
         return value
+
+    @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[int | None]]:
+        if not are_of(values, int, NoneType):
+            return False
+        numbers = [value for value in cast("Sequence[int | None]", values) if value]
+        limit = 1 << (self.bits - 1)
+        return -limit <= min(numbers, default=0) and max(numbers, default=0) < limit
 
 
 class BigInteger(_Whole):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, TypeGuard, cast
 
 from sqlalchemy import String as _String
 from sqlalchemy import Text as _Text
@@ -12,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from agentdb.errors import InvalidValueError, ValueTooLongError
-from agentdb.types.base import StrictType
+from agentdb.types.base import StrictType, are_of, is_storable
 
 MAX_TEXT = 16 * 1024 * 1024
 """Characters that a column without a length takes: far below PostgreSQL's 1 GB for one value, far
@@ -49,6 +51,14 @@ class String(StrictType[str]):
         self._check_characters(value)
         # A member of a string enumeration goes to the driver as the plain text it is.
         return value if type(value) is str else str.__str__(value)
+
+    @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[str | None]]:
+        if not are_of(values, str, NoneType):
+            return False
+        texts: list[str] = [value for value in cast("Sequence[str | None]", values) if value]
+        limit = MAX_TEXT if self.length is None else self.length
+        return max(map(len, texts), default=0) <= limit and is_storable("".join(texts))
 
     def _check_characters(self, value: str) -> None:
         if "\x00" in value:
@@ -119,6 +129,10 @@ class Choice(String):
         if text not in self.labels and not self.compared:
             raise InvalidValueError(f"expects one of {', '.join(self.labels)}", **self.place)
         return text
+
+    @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[str | None]]:
+        return are_of(values, str, NoneType) and set(values).issubset({*self.labels, None})
 
     @override
     def filtering(self) -> TypeEngine[Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from types import NoneType
+from typing import Any, TypeGuard, cast
 
 from sqlalchemy import Date as _Date
 from sqlalchemy import DateTime
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Dialect
 from typing_extensions import override
 
 from agentdb.errors import NaiveDatetimeError, ValueOutOfRangeError
-from agentdb.types.base import StrictType
+from agentdb.types.base import StrictType, are_of
 
 # A day's distance from the ends of Python's range: a driver that reads the instant in the time zone
 # of the server's session must be able to represent it there.
@@ -58,11 +59,29 @@ class UTCDateTime(StrictType[datetime]):
         return instant
 
     @override
+    def are_sound(self, values: Sequence[object]) -> TypeGuard[Sequence[datetime | None]]:
+        if not are_of(values, datetime, NoneType):
+            return False
+        instants = [value for value in cast("Sequence[datetime | None]", values) if value]
+        within = all(instant.tzinfo is UTC for instant in instants)
+        return within and (not instants or EARLIEST <= min(instants) <= max(instants) <= LATEST)
+
+    @override
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        if dialect.name == "postgresql":
+            return _in_utc  # the driver has read it, aware
+        return super().result_processor(dialect, coltype)
+
+    @override
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         instant: datetime = value
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else _in_utc(instant)
+
+
+def _in_utc(instant: datetime | None) -> datetime | None:
+    return instant if instant is None or instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 class Date(StrictType[date]):

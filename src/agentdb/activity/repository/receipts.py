@@ -11,12 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from agentdb.activity.models import ActivityEventReceipt
 from agentdb.activity.reading import Reader, events, receipts
+from agentdb.checks import check_values
 from agentdb.driver_errors import orm_errors
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.tenancy import CONFINED, Write
 from agentdb.tenancy.guard import KEYS_PER_STATEMENT
-from agentdb.types import uuid_pk
+from agentdb.types import Uuid, uuid_pk
 
 _KEY = ("tenant_id", "user_id", "event_id")
 
@@ -82,10 +83,10 @@ class ActivityEventReceiptRepository(Repository[ActivityEventReceipt, UUID]):
 
         Raises:
             NotFoundError: The tenant has no such event or member.
-            InvalidValueError: The status is none.
+            InvalidValueError: The status is none, or an id is.
         """
         owner = {"tenant_id": self.unit.scope.owner(tenant_id), "user_id": user_id}
-        found = sorted(set(event_ids))
+        found = sorted({Uuid().check(key) for key in check_values(event_ids, "ids")})
         rows = [{**owner, "event_id": event, "status": status} for event in found]
         if not rows:
             return 0
@@ -107,9 +108,13 @@ class ActivityEventReceiptRepository(Repository[ActivityEventReceipt, UUID]):
             user_id: A member of the tenant.
             event_ids: Events.
             tenant_id: The tenant, in a system unit.
+
+        Raises:
+            InvalidValueError: An id is none.
         """
         query = Reader(self.unit.scope.owner(tenant_id), user_id).states()
-        wanted = list(dict.fromkeys(event_ids))
+        ids = [Uuid().check(key) for key in check_values(event_ids, "ids")]
+        wanted = list(dict.fromkeys(ids))
         found: dict[UUID, str] = {}
         for start in range(0, len(wanted), KEYS_PER_STATEMENT):
             chunk = wanted[start : start + KEYS_PER_STATEMENT]

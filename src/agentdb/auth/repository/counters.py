@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal, select
+from sqlalchemy import ColumnElement, select
 
 from agentdb.auth.counters import (
+    SUMS,
     Totals,
+    check_amounts,
     check_period,
-    counter_changes,
-    counter_key,
+    count_up,
+    is_tenant,
     summed,
 )
 from agentdb.auth.folding import give_to_nobody, take_counters
 from agentdb.auth.models import UsageCounter
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.driver_errors import orm_errors
+from agentdb.errors import NotFoundError
 from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.repository.counting import add_up
-from agentdb.types import UTCDateTime
+from agentdb.repository.counting import add_up, room, sum_exceeds
+from agentdb.tenancy import Write
+from agentdb.types import Date, uuid_pk
 
 
 class UsageCounterRepository(Repository[UsageCounter, UUID]):
@@ -66,20 +71,30 @@ class UsageCounterRepository(Repository[UsageCounter, UUID]):
         tenant = self.unit.scope.owner(tenant_id)
         sums = {"input_tokens": input_tokens, "output_tokens": output_tokens, "requests": requests}
         check_period(period_start, granularity)
-        changes = counter_changes(sums, storage_bytes, postgresql=self.unit.is_postgresql)
-        at = await self.unit.read_clock(now)
+        check_amounts(sums, storage_bytes)
         values = {
+            "id": uuid_pk(),
             "tenant_id": tenant,
             "user_id": user_id,
             "period_start": period_start,
             "granularity": granularity,
-            "created_at": at,
-            "updated_at": at,
             **sums,
             "storage_bytes": max(storage_bytes, 0),
+            "storage_change": storage_bytes,
+            **room(UsageCounter, {**sums, "storage_bytes": storage_bytes}),
         }
-        changes["updated_at"] = literal(at, UTCDateTime())
-        return await add_up(self.unit, self.model, values, counter_key(user_id), changes)
+        if user_id is not None:
+            await self.unit.check(Write(UsageCounter, values))
+        by_user, on_postgresql = user_id is not None, self.unit.is_postgresql
+        statement = count_up(by_user=by_user, on_postgresql=on_postgresql)
+        counter = await add_up(self.unit, UsageCounter, statement, values, now)
+        return counter or await self._refuse(tenant)
+
+    async def _refuse(self, tenant: UUID) -> NoReturn:
+        """Tell why nothing was counted."""
+        if not (await self.unit.execute(select(is_tenant(tenant)))).scalar_one():
+            raise NotFoundError("no such row of tenant_accounts")
+        raise sum_exceeds(UsageCounter, SUMS)
 
     async def totals(
         self,
@@ -103,7 +118,8 @@ class UsageCounterRepository(Repository[UsageCounter, UUID]):
         Raises:
             InvalidValueError: The window has an end that is no date.
         """
-        where = [UsageCounter.period_start >= start, UsageCounter.period_start < end]
+        first, last = Date().check(start), Date().check(end)
+        where = [UsageCounter.period_start >= first, UsageCounter.period_start < last]
         where += self._of(user_id, tenant_id)
         with orm_errors():
             found = await self.unit.session.execute(select(*summed(UsageCounter)).where(*where))

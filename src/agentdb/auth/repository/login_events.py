@@ -14,7 +14,7 @@ from agentdb.auth.models import (
 from agentdb.auth.people import AttemptFields
 from agentdb.auth.values import LoginResult
 from agentdb.canonical import cut_user_agent
-from agentdb.checks import check_fields
+from agentdb.checks import check_duration, check_fields
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 
@@ -62,8 +62,12 @@ class UserLoginEventRepository(AppendOnlyRepository[UserLoginEvent, UUID]):
             user_id: The user.
             window: How far back failures count.
             now: The clock of the count.
+
+        Raises:
+            InvalidValueError: The window is no length of time from 0.
         """
         self.unit.scope.filter(None)
+        check_duration(window, "a window")
         return await count_failures(self.unit, user_id, await self.unit.read_clock(now) - window)
 
     async def for_user(

@@ -17,7 +17,7 @@ from agentdb.auth.values import MfaMethodType
 from agentdb.errors import DuplicateError, InvalidTransitionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.types import JsonObject
+from agentdb.types import JsonObject, UTCDateTime, Uuid
 
 _LABEL = "uq_user_mfa_methods_user_id_label"
 _KEPT = 31
@@ -135,8 +135,9 @@ class UserMfaMethodRepository(Repository[UserMfaMethod, UUID]):
             False if it was revoked before, or the user has no such method.
 
         Raises:
-            InvalidValueError: The reason is refused.
+            InvalidValueError: The id or the reason is refused.
         """
+        Uuid().check(id)
         at = self.unit.now(now)
         row = await self._compare_and_set(
             id,
@@ -165,14 +166,15 @@ class UserMfaMethodRepository(Repository[UserMfaMethod, UUID]):
 
         Raises:
             NaiveDatetimeError: The instant has no time zone.
+            InvalidValueError: It is none.
         """
-        last = UserMfaMethod.last_used_at
+        last, step = UserMfaMethod.last_used_at, UTCDateTime().check(step_started_at)
         row = await self._compare_and_set(
             id,
             UserMfaMethod.user_id == user_id,
             *_COUNTS,
-            or_(last.is_(None), last < step_started_at),
-            last_used_at=step_started_at,
+            or_(last.is_(None), last < step),
+            last_used_at=step,
         )
         return row is not None
 

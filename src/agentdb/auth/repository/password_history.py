@@ -12,7 +12,7 @@ from agentdb.auth.models import (
     PasswordHistory,
 )
 from agentdb.auth.owners import lock_user
-from agentdb.errors import InvalidValueError
+from agentdb.checks import check_count
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository
 from agentdb.tenancy import CHECKED
@@ -82,8 +82,7 @@ class PasswordHistoryRepository(AppendOnlyRepository[PasswordHistory, UUID]):
         Raises:
             InvalidValueError: It is no number from 0.
         """
-        if type(keep) is not int or keep < 0:
-            raise InvalidValueError("a history keeps 0 entries or more")
+        check_count(keep, "a history", least=0)
         mine = PasswordHistory.user_id == user_id
         newest = (PasswordHistory.created_at.desc(), PasswordHistory.id.desc())
         kept = select(PasswordHistory.id).where(mine).order_by(*newest).limit(keep)

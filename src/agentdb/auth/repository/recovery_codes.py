@@ -12,8 +12,8 @@ from agentdb.auth.models import (
     UserRecoveryCode,
 )
 from agentdb.auth.repository.users import UserRepository
+from agentdb.checks import check_text, check_values
 from agentdb.driver_errors import orm_errors
-from agentdb.errors import InvalidValueError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.tenancy import CHECKED
@@ -43,10 +43,8 @@ class UserRecoveryCodeRepository(Repository[UserRecoveryCode, UUID]):
             NotFoundError: There is no such user.
             InvalidValueError: A digest is refused.
         """
-        if isinstance(code_hashes, str):
-            expected = "expects a list of digests"
-            raise InvalidValueError(expected, table="user_recovery_codes", column="code_hash")
-        hashes = dict.fromkeys(code_hashes)
+        digests = check_values(code_hashes, "digests")
+        hashes = dict.fromkeys(check_text(digest, "a digest") for digest in digests)
         async with self.unit.savepoint():
             await UserRepository(self.unit).require(user_id, lock=True)
             at = await self.unit.read_clock(now)

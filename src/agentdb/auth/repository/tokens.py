@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, and_, false, or_, update
 
 from agentdb.auth.accounts import USER_ACCOUNT, canonical_scopes, check_account, user_of
 from agentdb.auth.credentials import NewToken, TokenKind, TokenStatus
@@ -18,13 +18,16 @@ from agentdb.auth.models import (
 from agentdb.auth.revocations import revoke_tokens, tokens
 from agentdb.auth.values import RevokedReason
 from agentdb.canonical import canonical_fingerprint
+from agentdb.checks import check_text, check_values
 from agentdb.driver_errors import orm_errors
 from agentdb.errors import InvalidValueError
 from agentdb.paging import Page
 from agentdb.repository import Repository
 from agentdb.tenancy import CHECKED
+from agentdb.types import Text, Uuid
 
 _TABLE = "service_account_tokens"
+_LONGEST_ACCOUNT = 128
 
 
 class ServiceAccountTokenRepository(Repository[ServiceAccountToken, UUID]):
@@ -205,14 +208,13 @@ class ServiceAccountTokenRepository(Repository[ServiceAccountToken, UUID]):
 
         Raises:
             InvalidCursorError: The cursor is damaged or of another query.
-            InvalidValueError: The limit, the status or the kind is none.
+            InvalidValueError: The limit, the status, the kind or a tenant is none.
             TenantMismatchError: A tenant is not that of the unit.
         """
         where = self._of_tenants(tenant_ids, include_global=include_global)
         where += [*_of_kind(kind), *_in_state(status, self.unit.steady_now(now))]
         if account_contains is not None:
-            named = ServiceAccountToken.account.icontains(account_contains, autoescape=True)
-            where.append(named)
+            where.append(_has_part(account_contains))
         if fingerprint is not None:
             where.append(ServiceAccountToken.fingerprint == canonical_fingerprint(fingerprint))
         return await self._newest(*where, after=after, limit=limit)
@@ -224,7 +226,8 @@ class ServiceAccountTokenRepository(Repository[ServiceAccountToken, UUID]):
         self.unit.scope.filter(None)
         if tenant_ids is None:
             return [] if include_global else [~is_global]
-        wanted = tenant.in_([self.unit.scope.filter(one) for one in tenant_ids])
+        ids = [Uuid().check(one) for one in check_values(tenant_ids, "tenants")]
+        wanted = tenant.in_([self.unit.scope.filter(one) for one in ids])
         return [or_(wanted, is_global) if include_global else wanted]
 
     def _of(self, tenant_id: UUID | None) -> list[ColumnElement[bool]]:
@@ -265,6 +268,13 @@ def _in_state(status: str, now: ColumnElement[datetime]) -> list[ColumnElement[b
     return states[_one_of(status, states, "status")]
 
 
+def _has_part(part: str) -> ColumnElement[bool]:
+    # SQLite refuses a pattern of 50,000 characters, and no name is as long as that.
+    if len(Text().check(part)) > _LONGEST_ACCOUNT:
+        return false()
+    return ServiceAccountToken.account.icontains(part, autoescape=True)
+
+
 def _of_kind(kind: str) -> list[ColumnElement[bool]]:
     of_user = ServiceAccountToken.account.startswith(USER_ACCOUNT)
     kinds: dict[str, list[ColumnElement[bool]]] = {
@@ -276,6 +286,6 @@ def _of_kind(kind: str) -> list[ColumnElement[bool]]:
 
 
 def _one_of(value: str, known: Collection[str], name: str) -> str:
-    if value not in known:
+    if check_text(value, name) not in known:
         raise InvalidValueError(f"{name}: expects one of {', '.join(known)}")
     return value

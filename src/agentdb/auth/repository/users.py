@@ -42,6 +42,8 @@ class UserRepository(Repository[User, UUID]):
             canonical = canonical_email(email)
         except InvalidValueError:
             return None
+        if not with_profile and not with_memberships:
+            return await self._by(User.email, canonical)
         options: list[ExecutableOption] = []
         options += [joinedload(User.profile)] if with_profile else []
         options += [selectinload(User.memberships)] if with_memberships else []

@@ -15,8 +15,6 @@ from agentdb.billing.models import BillingPlan, PlanFeature
 from agentdb.billing.rows import CatalogueDiff, NewPlan
 from agentdb.repository import Repository
 
-_WITH_FEATURES = selectinload(BillingPlan.features)
-
 
 class BillingPlanRepository(Repository[BillingPlan, UUID]):
     """The catalogue of plans."""
@@ -32,7 +30,9 @@ class BillingPlanRepository(Repository[BillingPlan, UUID]):
 
         The cheapest first, then by code; features by key. Two statements, whatever their number.
         """
-        query = self._select(BillingPlan.is_active == true()).options(_WITH_FEATURES)
+        query = self._select(BillingPlan.is_active == true()).options(
+            selectinload(BillingPlan.features)
+        )
         order = (BillingPlan.price_cents, BillingPlan.code)
         return list(await self._entities(query.order_by(*order)))
 
@@ -91,7 +91,7 @@ class BillingPlanRepository(Repository[BillingPlan, UUID]):
 
     async def _catalogue(self, *, lock: bool) -> dict[str, BillingPlan]:
         """Return all plans with their features, by code."""
-        query = self._select().options(_WITH_FEATURES).order_by(BillingPlan.id)
+        query = self._select().options(selectinload(BillingPlan.features)).order_by(BillingPlan.id)
         if lock:
             query = query.with_for_update(key_share=True)
         return {plan.code: plan for plan in await self._entities(query)}

@@ -7,10 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal
-
 from agentdb.billing.instants import free_instant
-from agentdb.billing.metering import decide, used_by_feature
+from agentdb.billing.metering import decide, use_up, used_by_feature
 from agentdb.billing.models import SubscriptionUsage
 from agentdb.billing.repository.subscriptions import TenantSubscriptionRepository
 from agentdb.billing.rows import Decision, Usage
@@ -18,10 +16,9 @@ from agentdb.billing.values import UsageUnit
 from agentdb.errors import InvalidValueError
 from agentdb.paging import Page
 from agentdb.repository import Repository
-from agentdb.repository.counting import add_up
-from agentdb.repository.unique import UniqueKey
+from agentdb.repository.counting import add_up, room, sum_exceeds
 from agentdb.tenancy.predicates import table_of
-from agentdb.types import Integer, UTCDateTime
+from agentdb.types import uuid_pk
 
 _KEY = ("subscription_id", "feature_key", "period_start")
 """What a row is known by."""
@@ -61,16 +58,19 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
                 begins, or a column refuses its value.
             ValueOutOfRangeError: The sum exceeds 32 bits.
         """
-        values = await self._values(
-            subscription_id, feature_key, quantity, period_start, period_end, unit=unit, now=now
+        values = self._values(
+            subscription_id, feature_key, quantity, period_start, period_end, unit=unit
         )
-        key = UniqueKey.find(self.model, _KEY)
-        table = table_of(self.model)
-        changes: dict[str, ColumnElement[Any]] = {
-            "quantity": table.c.quantity + literal(quantity, Integer()),
-            "reported_at": literal(values["reported_at"], UTCDateTime()),
-        }
-        return await add_up(self.unit, self.model, values, key, changes)
+        tenant = self.unit.tenant
+        own = {"id": uuid_pk(), "external_event_id": None, "tenant_id": tenant}
+        used = {**values, **own, **room(SubscriptionUsage, {"quantity": quantity})}
+        confined, on_postgresql = tenant is not None, self.unit.is_postgresql
+        statement = use_up(confined=confined, on_postgresql=on_postgresql)
+        row = await add_up(self.unit, SubscriptionUsage, statement, used, now)
+        if row is None:
+            await TenantSubscriptionRepository(self.unit).require(subscription_id)
+            raise sum_exceeds(SubscriptionUsage, ["quantity"])
+        return row
 
     async def record_once(
         self,
@@ -109,8 +109,8 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
             NotFoundError: The tenant has no such subscription.
             InvalidValueError: As of `increment`, or the id is empty.
         """
-        values = await self._values(
-            subscription_id, feature_key, quantity, period_start, period_end, unit=unit, now=now
+        values = self._values(
+            subscription_id, feature_key, quantity, period_start, period_end, unit=unit
         )
         if not external_event_id:
             expected = "expects text of 1 character or more"
@@ -125,6 +125,7 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
         )
         if known is not None:
             return known, False
+        values["reported_at"] = await self.unit.read_clock(now)
         return await self._insert({**values, "external_event_id": external_event_id}), True
 
     async def _insert(self, values: dict[str, Any]) -> SubscriptionUsage:
@@ -138,7 +139,7 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
             row, created = await self.upsert({**values, **moved}, _KEY, update=())
         return row
 
-    async def _values(
+    def _values(
         self,
         subscription_id: UUID,
         feature_key: str,
@@ -147,7 +148,6 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
         period_end: datetime,
         *,
         unit: str,
-        now: datetime | None,
     ) -> dict[str, Any]:
         """Return the columns of a row, checked as far as the database does not."""
         self.unit.check_writable(self.model)
@@ -166,7 +166,6 @@ class SubscriptionUsageRepository(Repository[SubscriptionUsage, UUID]):
             "period_start": start,
             "period_end": end,
             "quantity": quantity,
-            "reported_at": await self.unit.read_clock(now),
         }
 
     async def totals(

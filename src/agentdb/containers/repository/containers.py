@@ -9,13 +9,13 @@ from sqlalchemy import delete, literal, or_
 from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
-from agentdb.checks import check_count, check_fields
+from agentdb.checks import check_fields
 from agentdb.containers.models import AgentContainer, Container
 from agentdb.containers.rows import ContainerFields
 from agentdb.containers.values import ContainerStatus
-from agentdb.errors import QuotaExceededError
 from agentdb.paging import Page
 from agentdb.repository import Repository
+from agentdb.repository.quotas import check_quota
 from agentdb.tenants.repository import TenantAccountRepository
 from agentdb.types import UTCDateTime
 
@@ -60,15 +60,8 @@ class ContainerRepository(Repository[Container, UUID]):
             openai_id=openai_id, name=check_name(name), tenant_id=tenant, **fields
         )
         await TenantAccountRepository(self.unit).require(tenant, lock=True)
-        await self._check_quota(tenant, max_live)
+        await check_quota(self, Container.tenant_id == tenant, max_live, "containers")
         return await self.add(container)
-
-    async def _check_quota(self, tenant: UUID, max_live: int | None) -> None:
-        if max_live is None:
-            return
-        check_count(max_live, "a number of containers", least=0)
-        if await self.count(Container.tenant_id == tenant) >= max_live:
-            raise QuotaExceededError(f"the tenant has {max_live} containers already")
 
     async def by_name(self, name: str, *, tenant_id: UUID | None = None) -> Container | None:
         """Return the tenant's live container with this name, if any."""

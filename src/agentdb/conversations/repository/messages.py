@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from agentdb.batch import encode_batch
 from agentdb.checks import check_values
+from agentdb.conversations.appends import append_batch, append_rows
 from agentdb.conversations.last_messages import last_messages
-from agentdb.conversations.messages import message_columns, message_rows
+from agentdb.conversations.messages import check_messages, message_rows, stored_messages
 from agentdb.conversations.models import AgentConversation, AgentMessage
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
-from agentdb.conversations.statements import (
-    TOUCH_EVERY,
-    append_messages,
-    append_messages_embedded,
-    append_state,
-    count_messages_embedded,
-    transcript,
-)
+from agentdb.conversations.statements import transcript
 from agentdb.errors import InvalidValueError
 from agentdb.ledger.segments import open_segment
 from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fingerprint
 from agentdb.repository import VerbWrittenRepository
-from agentdb.tenancy.predicates import table_of
 
 
 class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
@@ -65,24 +57,17 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
         """
         tenant = self.unit.scope.owner(tenant_id)
         messages = check_values(messages, "messages")
-        batch = self._encode(messages)
-        conversation = await lock_by_ref(self.unit, ref, tenant)
+        columns = check_messages(messages)
         if not messages:
+            await lock_by_ref(self.unit, ref, tenant)
             return []
-        parameters = {
-            "conversation": conversation,
-            "tenant": tenant,
-            "size": len(messages),
-            **batch,
-        }
-        append = self._append if self.unit.is_postgresql else self._append_embedded
-        # No savepoint: the values are checked and the conversation is locked, nothing can fail.
-        rows = await append(parameters, now)
-        if not rows:
+        append = append_batch if self.unit.is_postgresql else append_rows
+        conversation, made = await append(self.unit, ref, tenant, columns, now)
+        if not made:
             await open_segment(self.unit, conversation, tenant)
-            rows = await append(parameters, now)
+            conversation, made = await append(self.unit, conversation, tenant, columns, now)
         await self.unit.refresh(AgentConversation, conversation)
-        return sorted(rows, key=lambda row: row.position)
+        return stored_messages(conversation, columns, made)
 
     async def transcript(
         self,
@@ -127,7 +112,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **({} if self.unit.tenant is None else {"tenant": self.unit.tenant}),
             **({} if position is None else {"after": position}),
         }
-        rows = message_rows(await self.unit.execute(statement, parameters))
+        rows = message_rows((await self.unit.send((statement, parameters)))[0])
         more = len(rows) > limit
         cursor = encode_cursor(seal, [rows[limit - 1].position]) if more else None
         return Page(tuple(rows[:limit]), cursor)
@@ -169,29 +154,6 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
         check_limit(n)
         tenant = self.unit.scope.filter(tenant_id)
         return await last_messages(self.unit, conversation_ids, n, tenant)
-
-    def _encode(self, messages: Sequence[NewMessage]) -> dict[str, str]:
-        rows = [message_columns(message) for message in messages]
-        return encode_batch(table_of(AgentMessage), rows, postgresql=self.unit.is_postgresql)
-
-    async def _append(self, parameters: dict[str, Any], now: datetime | None) -> list[MessageRow]:
-        moment = {"now": self.unit.frozen(now)}
-        return message_rows(await self.unit.execute(append_messages(), {**parameters, **moment}))
-
-    async def _append_embedded(
-        self, parameters: dict[str, Any], now: datetime | None
-    ) -> list[MessageRow]:
-        """Append on SQLite, whose CTEs do not write; the unit holds the write lock."""
-        state = (await self.unit.execute(append_state(), parameters)).one()
-        if state.segment_id is None:
-            return []
-        at = self.unit.stamp(now, state.newest_message, state.newest_frame)
-        touched = at if at - state.updated_at > TOUCH_EVERY else state.updated_at
-        moment = {"at": at, "touched": touched, "first": state.first, "segment": state.segment_id}
-        inserted = await self.unit.execute(append_messages_embedded(), {**parameters, **moment})
-        stored = message_rows(inserted)
-        await self.unit.execute(count_messages_embedded(), {**parameters, **moment})
-        return stored
 
     async def for_conversation(
         self, conversation_id: UUID, *, after: str | None = None, limit: int = 50

@@ -9,11 +9,18 @@ from uuid import UUID
 
 from sqlalchemy import Executable, Row
 
+from agentdb.batch import send_in_turn
+from agentdb.direct import Row as Values
 from agentdb.errors import LeaseLostError, NotFoundError
 from agentdb.ledger.models import ConversationRunQueueItem
 from agentdb.ledger.queue.hints import hint_ready
-from agentdb.ledger.queue.rows import QueueItem, queue_item
-from agentdb.ledger.queue.statements import find_item, lock_conversation_of, promote
+from agentdb.ledger.queue.rows import QueueItem, stored_item
+from agentdb.ledger.queue.statements import (
+    find_item,
+    lock_conversation_of,
+    promote_after,
+    promote_in,
+)
 from agentdb.ledger.values import QueueItemStatus
 from agentdb.tenancy.guard import KEYS_PER_STATEMENT
 from agentdb.types import utc_now
@@ -21,7 +28,7 @@ from agentdb.unit import Unit
 
 T = TypeVar("T")
 
-_NO_ITEM = "no such row of conversation_run_queue_items"
+NO_ITEM = "no such row of conversation_run_queue_items"
 
 
 class QueueAction:
@@ -47,22 +54,23 @@ class QueueAction:
         return self.unit.frozen(self._now) or utc_now()
 
     async def rows(self, statement: Executable, **parameters: Any) -> Sequence[Row[Any]]:
-        """Run a statement, and return its rows."""
+        """Run a statement that is too rare, or names too many rows, for `send`; return its rows."""
+        return (await self.unit.execute(statement, self._given(parameters))).all()
+
+    async def send(self, *statements: Executable, **parameters: Any) -> list[list[Values]]:
+        """Run statements on the same parameters in one round trip, and return the rows of each."""
+        given = self._given(parameters)
+        return await self.unit.send(*[(statement, given) for statement in statements])
+
+    def _given(self, parameters: dict[str, Any]) -> dict[str, Any]:
         now = self.unit.frozen(self._now) if self.postgresql else self.moment()
-        given = {"tenant": self.tenant, "now": now, **parameters}
-        return (await self.unit.execute(statement, given)).all()
+        return {"tenant": self.tenant, "now": now, **parameters}
 
     async def write(self, statement: Executable, **parameters: Any) -> list[QueueItem]:
         """Run a statement that returns whole items; entities of the unit are brought up to date."""
-        rows = await self.rows(statement, **parameters)
-        await self.refresh(row.id for row in rows)
-        return [queue_item(row) for row in rows]
-
-    async def write_ids(self, statement: Executable, **parameters: Any) -> list[int]:
-        """Run a statement that returns ids."""
-        ids = [row.id for row in await self.rows(statement, **parameters)]
-        await self.refresh(ids)
-        return ids
+        (rows,) = await self.send(statement, **parameters)
+        await self.refresh(row[0] for row in rows)
+        return [stored_item(row) for row in rows]
 
     async def refresh(self, ids: Iterable[int]) -> None:
         """Bring entities up to date that the unit has loaded."""
@@ -71,8 +79,8 @@ class QueueAction:
 
     async def lock_conversation(self, item: int) -> UUID | None:
         """Lock the conversation of an item until the unit ends; None if there is no such item."""
-        rows = await self.rows(lock_conversation_of(confined=self.confined), item=item)
-        return rows[0].conversation_id if rows else None
+        (rows,) = await self.send(lock_conversation_of(confined=self.confined), item=item)
+        return rows[0][0] if rows else None
 
     async def require_conversation(self, item: int) -> UUID:
         """Lock the conversation of an item.
@@ -82,20 +90,49 @@ class QueueAction:
         """
         conversation = await self.lock_conversation(item)
         if conversation is None:
-            raise NotFoundError(_NO_ITEM)
+            raise NotFoundError(NO_ITEM)
         return conversation
 
     async def find(self, item: int) -> QueueItem | None:
         """Read an item."""
-        rows = await self.rows(find_item(confined=self.confined), item=item)
-        return queue_item(rows[0]) if rows else None
+        (rows,) = await self.send(find_item(confined=self.confined), item=item)
+        return stored_item(rows[0]) if rows else None
+
+    async def move(
+        self, item: int, statement: Executable, **parameters: Any
+    ) -> list[Values] | None:
+        """Lock the conversation of an item, change the item, and promote where that left no head.
+
+        One round trip: each statement sees what was committed before the lock was had.
+
+        Returns:
+            The rows of the statement; None if there is no such item.
+        """
+        which = {"confined": self.confined}
+        statements = lock_conversation_of(**which), statement, promote_after(**which)
+        locked, moved, promoted = await self.send(*statements, item=item, **parameters)
+        await self._note(moved, promoted)
+        return moved if locked else None
+
+    async def move_in(self, conversation: UUID, statement: Executable, **parameters: Any) -> int:
+        """Change items of a locked conversation, promote as `move` does, and count the changed."""
+        given = {"conversation": conversation, **parameters}
+        moved, promoted = await self.send(statement, promote_in(), **given)
+        await self._note(moved, promoted)
+        return len(moved)
+
+    async def _note(self, moved: list[Values], promoted: list[Values]) -> None:
+        await self.refresh(row[0] for row in (*moved, *promoted))
+        if promoted:
+            hint_ready(self.unit)
 
     async def promote(self, *conversations: UUID) -> list[int]:
         """Give locked conversations a head that have none and need one."""
-        ids = await self.write_ids(promote(), conversations=conversations)
-        if ids:
-            hint_ready(self.unit)
-        return ids
+        given = self._given({})
+        calls = [(promote_in(), {**given, "conversation": one}) for one in conversations]
+        promoted = await send_in_turn(self.unit, calls)
+        await self._note([], promoted)
+        return [row[0] for row in promoted]
 
     async def lost(self, item: int, attempt: int) -> NoReturn:
         """Tell why the attempt holds the item no longer.

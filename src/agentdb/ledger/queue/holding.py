@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from agentdb.ledger.queue.actions import QueueAction
 from agentdb.ledger.queue.hints import hint_ready
-from agentdb.ledger.queue.rows import QueueItem, encode_object
+from agentdb.ledger.queue.rows import QueueItem, encode_object, stored_item
 from agentdb.ledger.queue.statements import (
     complete_item,
     fail_item,
     hold_item,
     items,
+    lock_conversation_of,
     renew_lease,
 )
 from agentdb.ledger.values import QueueItemStatus
@@ -31,20 +32,18 @@ async def heartbeat(action: QueueAction, item: int, attempt: int) -> QueueItem:
 async def hold(action: QueueAction, item: int, attempt: int) -> QueueItem:
     """Lock the run; see the repository."""
     # What the unit goes on to write locks the conversation, and that comes first.
-    await action.lock_conversation(item)
-    held = await action.write(hold_item(confined=action.confined), item=item, attempt=attempt)
-    return held[0] if held else await action.lost(item, attempt)
+    which = {"confined": action.confined}
+    statements = lock_conversation_of(**which), hold_item(**which)
+    _, held = await action.send(*statements, item=item, attempt=attempt)
+    await action.refresh(row[0] for row in held)
+    return stored_item(held[0]) if held else await action.lost(item, attempt)
 
 
 async def complete(action: QueueAction, item: int, attempt: int) -> QueueItem:
     """Complete the run; see the repository."""
-    conversation = await action.lock_conversation(item)
     statement = complete_item(confined=action.confined, postgresql=action.postgresql)
-    done = await action.write(statement, item=item, attempt=attempt)
-    if conversation is None or not done:
-        return await action.lost(item, attempt)
-    await action.promote(conversation)
-    return done[0]
+    done = await action.move(item, statement, attempt=attempt)
+    return stored_item(done[0]) if done else await action.lost(item, attempt)
 
 
 async def fail(
@@ -52,14 +51,12 @@ async def fail(
 ) -> QueueItem:
     """Fail the run; see the repository."""
     text = encode_object(items.c.error_json, error)
-    conversation = await action.lock_conversation(item)
     statement = fail_item(confined=action.confined, postgresql=action.postgresql)
     parameters = {"error": text, "max_attempts": max_attempts}
-    failed = await action.write(statement, item=item, attempt=attempt, **parameters)
-    if conversation is None or not failed:
+    rows = await action.move(item, statement, attempt=attempt, **parameters)
+    if not rows:
         return await action.lost(item, attempt)
-    if failed[0].status == QueueItemStatus.READY:
+    failed = stored_item(rows[0])
+    if failed.status == QueueItemStatus.READY:
         hint_ready(action.unit)
-    else:
-        await action.promote(conversation)
-    return failed[0]
+    return failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, Update, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Interval, Update, bindparam, case, exists, func, select
 
 from agentdb.conversations.statements import Query, conversations
 from agentdb.ledger.queue.statements import (
@@ -24,8 +24,8 @@ from agentdb.ledger.values import QueueItemStatus
 from agentdb.types import RowId, UTCDateTime, Uuid
 
 
-def lapsed(since: Any = items.c.started_at, *, postgresql: bool) -> list[ColumnElement[bool]]:
-    """Return the conditions of a lease that has ended; *since* is where it began.
+def lapsed(since: Any = None, *, postgresql: bool, of: Any = items) -> list[ColumnElement[bool]]:
+    """Return the conditions of a lease that has ended; it began at *since*, or ``started_at``.
 
     The server's clock stands in a query of its own: a function that changes within a statement
     cannot be compared with an index.
@@ -34,7 +34,8 @@ def lapsed(since: Any = items.c.started_at, *, postgresql: bool) -> list[ColumnE
     if postgresql:
         at = clock(postgresql=True) - bindparam("lease", type_=Interval())
         end = select(at).scalar_subquery()
-    return [is_(QueueItemStatus.RUNNING), since <= end]
+    began: Any = of.c.started_at if since is None else since
+    return [is_(QueueItemStatus.RUNNING, of=of), began <= end]
 
 
 @cache
@@ -54,9 +55,16 @@ def claim_lapsed(*, confined: bool, postgresql: bool) -> Update:
 
 
 @cache
-def claim_ready(*, confined: bool, postgresql: bool) -> Update:
-    """Claim ready items, the oldest first, past locked ones."""
+def claim_ready(*, confined: bool, postgresql: bool, unless_lapsed: bool = False) -> Update:
+    """Claim ready items, the oldest first, past locked ones.
+
+    With *unless_lapsed* it claims none while there are leases that have ended: they come first.
+    """
     free = select(items.c.id).where(is_(QueueItemStatus.READY), *own(confined=confined))
+    if unless_lapsed:
+        held = items.alias("held")
+        first = select(held.c.id).where(*lapsed(postgresql=postgresql, of=held))
+        free = free.where(~exists(first.where(*own(confined=confined, of=held))))
     return _claim(free.order_by(items.c.id), postgresql=postgresql)
 
 

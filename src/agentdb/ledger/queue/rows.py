@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Row
+from sqlalchemy import Column
 
+from agentdb.direct import Row
 from agentdb.errors import InvalidValueError
 from agentdb.ledger.models import ConversationRunQueueItem
 from agentdb.ledger.values import QueueItemStatus
+from agentdb.tenancy.predicates import table_of
 from agentdb.types import JsonObject
 from agentdb.types.json import JsonText
 
@@ -55,8 +57,17 @@ class QueueItem:
         return self.status == QueueItemStatus.FAILED and not expired
 
 
-def queue_item(row: Row[Any] | ConversationRunQueueItem) -> QueueItem:
-    """Return a row of the table, or an entity, as an item."""
+_NAMES = {"attempt_count": "attempt", "payload_json": "payload", "error_json": "error"}
+_FIELDS = tuple(_NAMES.get(name, name) for name in table_of(ConversationRunQueueItem).c.keys())  # noqa: SIM118 -- columns are no dictionary
+
+
+def stored_item(values: Row) -> QueueItem:
+    """Return all columns of a row of the table, in their order, as an item."""
+    return QueueItem(**dict(zip(_FIELDS, values, strict=True)))
+
+
+def queue_item(row: ConversationRunQueueItem) -> QueueItem:
+    """Return an entity as an item."""
     return QueueItem(
         id=row.id,
         tenant_id=row.tenant_id,

@@ -7,7 +7,8 @@ are written into the SQL: of a parameter the database cannot know that a partial
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -67,9 +68,9 @@ def is_(*statuses: QueueItemStatus, of: Any = None) -> ColumnElement[bool]:
     return column == constants[0] if len(constants) == 1 else column.in_(constants)
 
 
-def own(*, confined: bool) -> list[ColumnElement[bool]]:
+def own(*, confined: bool, of: Any = None) -> list[ColumnElement[bool]]:
     """Return the condition that an item is the tenant's, where the unit or the call names one."""
-    return [items.c.tenant_id == TENANT] if confined else []
+    return [(items if of is None else of).c.tenant_id == TENANT] if confined else []
 
 
 def clock(*, postgresql: bool) -> ColumnElement[Any]:
@@ -114,9 +115,25 @@ def _held(*, confined: bool) -> list[ColumnElement[bool]]:
     return [items.c.id == ITEM, running, items.c.attempt_count == ATTEMPT, *own(confined=confined)]
 
 
+class QueueState(NamedTuple):
+    """What an enqueue needs to know of a conversation.
+
+    Attributes:
+        segment: The active segment, if there is one.
+        depth: How many items wait.
+        has_head: Whether one is ready or running.
+        has_queued: Whether one waits behind it.
+    """
+
+    segment: UUID | None
+    depth: int
+    has_head: bool
+    has_queued: bool
+
+
 @cache
 def queue_state() -> Query:
-    """Read under the lock of the conversation what an enqueue needs to know."""
+    """Read `QueueState` under the lock of the conversation."""
     active = select(segments.c.id).where(
         segments.c.conversation_id == CONVERSATION, segments.c.truncated_at.is_(None)
     )
@@ -149,17 +166,28 @@ def insert_item(*, postgresql: bool) -> Insert:
 
 
 @cache
-def promote() -> Update:
-    """Make the oldest waiting item ready in those of some locked conversations that lack a head."""
-    oldest = select(items.c.id).where(
-        items.c.conversation_id == conversations.c.id, is_(QueueItemStatus.QUEUED)
+def promote_in() -> Update:
+    """Make the oldest waiting item of a locked conversation ready if that lacks a head."""
+    return _promote(CONVERSATION)
+
+
+@cache
+def promote_after(*, confined: bool) -> Update:
+    """Do so in the conversation of an item."""
+    ended = items.alias("ended")
+    of_item = select(ended.c.conversation_id).where(ended.c.id == ITEM)
+    return _promote(of_item.where(*own(confined=confined, of=ended)).scalar_subquery())
+
+
+def _promote(conversation: ColumnElement[Any]) -> Update:
+    waiting, head = items.alias("waiting"), items.alias("head")
+    oldest = select(waiting.c.id).where(
+        waiting.c.conversation_id == conversation, is_(QueueItemStatus.QUEUED, of=waiting)
     )
-    head = select(items.c.id).where(items.c.conversation_id == conversations.c.id, is_(*HEADS))
-    among = bindparam("conversations", type_=Uuid(), expanding=True)
-    first = select(oldest.order_by(items.c.id).limit(1).correlate(conversations).scalar_subquery())
-    first = first.where(conversations.c.id.in_(among), ~exists(head.correlate(conversations)))
+    heads = select(head.c.id).where(head.c.conversation_id == conversation, is_(*HEADS, of=head))
+    first = oldest.order_by(waiting.c.id).limit(1).scalar_subquery()
     ready = {"status": QueueItemStatus.READY}
-    return change([items.c.id.in_(first)], ready, items.c.id)
+    return change([items.c.id == first, ~exists(heads)], ready, items.c.id)
 
 
 @cache

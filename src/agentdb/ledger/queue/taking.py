@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from agentdb.conversations.refs import lock_by_ref
+from agentdb.auth.references import user_text
+from agentdb.conversations.refs import lock_and_send
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import QueueFullError
 from agentdb.ledger.models import ConversationRunQueueItem
@@ -25,14 +26,13 @@ from agentdb.ledger.queue.leases import (
     lock_free_conversations,
 )
 from agentdb.ledger.queue.rows import LEASE_EXPIRED, QueueItem, encode_object
-from agentdb.ledger.queue.statements import insert_item, items, queue_state
+from agentdb.ledger.queue.statements import QueueState, insert_item, items, queue_state
 from agentdb.ledger.segments import open_segment
 from agentdb.ledger.values import QueueItemStatus
 from agentdb.tenancy import Write
 from agentdb.types import JsonObject
 from agentdb.types.time import EARLIEST
 from agentdb.unit import Unit
-from agentdb.workflows.references import user_text
 
 EXPIRED: JsonObject = {"code": LEASE_EXPIRED}
 """The error of a run whose last worker was not heard of again."""
@@ -53,8 +53,8 @@ async def enqueue(
     if user is not None:
         # Before the conversation, as the deletion of a user locks them.
         await user_text(unit, user)
-    conversation = await lock_by_ref(unit, ref, tenant)
-    (state,) = await action.rows(queue_state(), conversation=conversation)
+    conversation, found = await lock_and_send(unit, ref, tenant, queue_state(), {})
+    state = QueueState(*found[0])
     if state.depth >= max_depth:
         raise QueueFullError(f"the conversation has {max_depth} runs that wait")
     first = not state.has_head and not state.has_queued
@@ -82,16 +82,22 @@ async def _check_user(unit: Unit, tenant: UUID, user: UUID | None) -> None:
 async def claim(
     action: QueueAction, *, lease: timedelta, max_attempts: int, limit: int
 ) -> list[QueueItem]:
-    """Claim up to *limit* runs; see the repository."""
+    """Claim up to *limit* runs; see the repository.
+
+    Where no lease has ended and enough is ready, as mostly, the first statement is the only one.
+    """
     which: dict[str, Any] = {"confined": action.confined, "postgresql": action.postgresql}
     given = {**lease_of(action, lease), "max_attempts": max_attempts}
-    taken: list[QueueItem] = []
-    found = await action.rows(find_lapsed(**which), limit=limit, **given)
-    if found:
-        await end_leases(action, [i for i in found if i.attempt_count >= max_attempts], given)
-        taken = await action.write(claim_lapsed(**which), limit=limit, **given)
+    ready = claim_ready(**which, unless_lapsed=True)
+    taken = await action.write(ready, limit=limit, **given)
     if len(taken) < limit:
-        taken += await action.write(claim_ready(**which), limit=limit - len(taken))
+        found = await action.rows(find_lapsed(**which), limit=limit - len(taken), **given)
+        if found:
+            await end_leases(action, [i for i in found if i.attempt_count >= max_attempts], given)
+            taken += await action.write(claim_lapsed(**which), limit=limit - len(taken), **given)
+        # What held the first claim back may have passed to another worker meanwhile.
+        if len(taken) < limit and (found or not taken):
+            taken += await action.write(claim_ready(**which), limit=limit - len(taken))
     return sorted(taken, key=lambda item: item.id)
 
 

@@ -82,7 +82,10 @@ class TenantSignupInviteRepository(Repository[TenantSignupInvite, UUID]):
 
         Raises:
             InviteUnavailableError: It was redeemed as often as it may be.
+            InvalidValueError: It is no invite.
         """
+        if not isinstance(invite, TenantSignupInvite):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers without a type checker
+            raise InvalidValueError("expects an invite")
         redeemed = invite.redeemed_count + 1
         if redeemed > invite.max_redemptions:
             raise InviteUnavailableError("the invite is exhausted", reason="exhausted")

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, literal, select, update
 
 from agentdb.auth.models import User
 from agentdb.canonical import canonical_email
+from agentdb.checks import check_duration
 from agentdb.driver_errors import orm_errors
 from agentdb.errors import (
     ConflictError,
@@ -79,7 +80,7 @@ class TenantSignupInviteReservationRepository(Repository[TenantSignupInviteReser
         """
         self._require_system("a reservation")
         address = canonical_email(email)
-        if ttl < SHORTEST:
+        if check_duration(ttl, "a time") < SHORTEST:
             raise InvalidValueError("a place is held for 1 minute or more")
         invites = TenantSignupInviteRepository(self.unit)
         invite = await invites.require(invite_id, lock=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, false, select, update
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_fields, check_switch
 from agentdb.conversations.refs import require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.errors import InvalidTransitionError, NotFoundError
@@ -68,7 +68,7 @@ class StorageObjectRepository(Repository[StorageObject, UUID]):
         check_fields(fields, ObjectFields)
         tenant = self.unit.scope.owner(tenant_id)
         await self._hold_bucket(bucket_id, tenant)
-        status = _WAITING[int(awaiting_upload)]
+        status = _WAITING[int(check_switch(awaiting_upload, "awaiting an upload"))]
         row = StorageObject(
             id=uuid_pk() if id is None else id,
             tenant_id=tenant,

@@ -259,6 +259,7 @@ class StripeEventDispatchRepository(Repository[StripeEventDispatch, UUID]):
             StripeEventDispatch.status == StripeDispatchStatus.IN_PROGRESS,
             StripeEventDispatch.attempts == attempt,
         )
+        check_count(attempt, "an attempt", least=0)
         row = await self._compare_and_set(key, held, **values)
         if row is None:
             raise _lost(await self.get(key), attempt)

@@ -74,11 +74,11 @@ class TenantAccountRepository(Repository[TenantAccount, UUID]):
 
         Raises:
             DuplicateError: Ten slugs in a row were taken.
-            InvalidValueError: The name is none.
+            InvalidValueError: The name is none, or the hint is no text.
             PermissionDeniedError: The unit belongs to a tenant.
         """
         name = _checked_name(name)
-        wanted = slugify(slug_hint or name)
+        wanted = slugify(name if slug_hint is None else canonical_name(slug_hint) or name)
         slug = wanted
         for _ in range(SLUG_TRIES):
             values = {"name": name, "slug": slug}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
-from agentdb.checks import check_fields
+from agentdb.checks import check_count, check_fields
 from agentdb.errors import StaleVersionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
@@ -58,11 +58,12 @@ class TenantSettingsRepository(Repository[TenantSettings, UUID]):
 
         Raises:
             StaleVersionError: Somebody else has written since the expected version.
-            InvalidValueError: A contact, the address, a flag or a column is refused.
+            InvalidValueError: A contact, the address, a flag, a column or the version is refused.
             PermissionDeniedError: There is an entitlement among the flags.
             NotFoundError: There is no such tenant.
         """
         check_fields(fields, SettingsFields)
+        _check_version(expected_version)
         tenant = self.unit.scope.owner(tenant_id)
         values, flags = _columns(fields), fields.get("flags")
 
@@ -95,11 +96,13 @@ class TenantSettingsRepository(Repository[TenantSettings, UUID]):
 
         Raises:
             StaleVersionError: Somebody else has written since the expected version.
-            InvalidValueError: A name is empty, or a value is neither true, false nor None.
+            InvalidValueError: A name is empty, a value is neither true, false nor None, or the
+                version is none.
             PermissionDeniedError: There is an entitlement among them, unasked.
             NotFoundError: There is no such tenant.
         """
         tenant = self.unit.scope.owner(tenant_id)
+        _check_version(expected_version)
         check_flags(flags, entitlements=entitlements, removing=True)
 
         def change(present: JsonObject) -> dict[str, Any]:
@@ -146,6 +149,11 @@ class TenantSettingsRepository(Repository[TenantSettings, UUID]):
     ) -> Page[TenantSettings]:
         """Return a page with the tenant's settings alone."""
         return await self._newest(TenantSettings.tenant_id == tenant_id, after=after, limit=limit)
+
+
+def _check_version(expected: int | None) -> None:
+    if expected is not None:
+        check_count(expected, "a version", least=0)
 
 
 def _columns(fields: SettingsFields) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing_extensions import Unpack
 
 from agentdb.canonical import check_name
 from agentdb.checks import check_count, check_duration, check_fields
-from agentdb.errors import InvalidTransitionError, QuotaExceededError
+from agentdb.errors import InvalidTransitionError
 from agentdb.paging import Page
 from agentdb.repository import Repository
+from agentdb.repository.quotas import check_quota
 from agentdb.repository.skipping import among
 from agentdb.tenancy import CHECKED
 from agentdb.tenants.repository import TenantAccountRepository
@@ -71,7 +72,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
         tenant = self.unit.scope.owner(tenant_id)
         store = VectorStore(openai_id=openai_id, name=check_name(name), tenant_id=tenant, **fields)
         await self._reach(tenant, store.name)
-        await self._check_quota(tenant, max_live)
+        await check_quota(self, VectorStore.tenant_id == tenant, max_live, "vector stores")
         return await self.add(store)
 
     async def reserve(
@@ -97,7 +98,7 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
         present = await self.by_name(name, tenant_id=tenant)
         if present is not None:
             return present, False
-        await self._check_quota(tenant, max_live)
+        await check_quota(self, VectorStore.tenant_id == tenant, max_live, "vector stores")
         key = uuid_pk()
         store = VectorStore(
             id=key, openai_id=f"{PENDING}{key.hex}", name=name, tenant_id=tenant, **fields
@@ -247,13 +248,6 @@ class VectorStoreRepository(Repository[VectorStore, UUID]):
         )
         if holder is not None and holder.id != but:
             await self.update(holder.id, include_deleted=True, **freed(holder))
-
-    async def _check_quota(self, tenant: UUID, max_live: int | None) -> None:
-        if max_live is None:
-            return
-        check_count(max_live, "a number of stores", least=0)
-        if await self.count(VectorStore.tenant_id == tenant) >= max_live:
-            raise QuotaExceededError(f"the tenant has {max_live} vector stores already")
 
     async def by_openai_id(
         self, openai_id: str, *, include_deleted: bool = False

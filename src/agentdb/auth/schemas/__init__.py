@@ -1,0 +1,63 @@
+"""Schemas of users, their credentials, sessions and tokens, and of the logs about them."""
+
+from agentdb.auth.schemas.credentials import (
+    PasswordHistoryCreate,
+    PasswordHistoryRead,
+    ServiceAccountTokenCreate,
+    ServiceAccountTokenRead,
+    UserMfaMethodCreate,
+    UserMfaMethodRead,
+    UserRecoveryCodeCreate,
+    UserRecoveryCodeRead,
+    UserSessionCreate,
+    UserSessionRead,
+)
+from agentdb.auth.schemas.logs import (
+    SecurityEventCreate,
+    SecurityEventRead,
+    UsageCounterCreate,
+    UsageCounterRead,
+    UserLoginEventCreate,
+    UserLoginEventRead,
+)
+from agentdb.auth.schemas.people import (
+    TenantUserMembershipCreate,
+    TenantUserMembershipRead,
+    UserConsentCreate,
+    UserConsentRead,
+    UserCreate,
+    UserNotificationPreferenceCreate,
+    UserNotificationPreferenceRead,
+    UserProfileCreate,
+    UserProfileRead,
+    UserRead,
+)
+
+__all__ = [
+    "PasswordHistoryCreate",
+    "PasswordHistoryRead",
+    "SecurityEventCreate",
+    "SecurityEventRead",
+    "ServiceAccountTokenCreate",
+    "ServiceAccountTokenRead",
+    "TenantUserMembershipCreate",
+    "TenantUserMembershipRead",
+    "UsageCounterCreate",
+    "UsageCounterRead",
+    "UserConsentCreate",
+    "UserConsentRead",
+    "UserCreate",
+    "UserLoginEventCreate",
+    "UserLoginEventRead",
+    "UserMfaMethodCreate",
+    "UserMfaMethodRead",
+    "UserNotificationPreferenceCreate",
+    "UserNotificationPreferenceRead",
+    "UserProfileCreate",
+    "UserProfileRead",
+    "UserRead",
+    "UserRecoveryCodeCreate",
+    "UserRecoveryCodeRead",
+    "UserSessionCreate",
+    "UserSessionRead",
+]

@@ -1,0 +1,211 @@
+"""Statements of the hot verbs, on the shortest way to the driver.
+
+SQLAlchemy writes their text, checks the values on the way in and reads those on the way out, but
+each is compiled once for a dialect and schema, and several go in one round trip. What a session
+does for every statement beyond that costs more than the statement.
+
+The rest is as for any other statement of the connection: what listens to it (``before_`` and
+``after_cursor_execute``) hears of it, and ``handle_error`` translates what the driver raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.engine import Dialect
+
+Call: TypeAlias = tuple[Executable, Mapping[str, Any]]
+"""A statement that is built once, and its parameters."""
+
+Row: TypeAlias = tuple[Any, ...]
+
+_ATTRIBUTE = "agentdb_compiled"
+_SCHEMAS = "schema_translate_map"
+
+
+class Compiled:
+    """A statement as one dialect takes it."""
+
+    def __init__(self, statement: Any, dialect: Dialect, schemas: Mapping[Any, Any] | None) -> None:
+        options = {_SCHEMAS: schemas, "render_schema_translate": True} if schemas else {}
+        # What the compiler tells of its parameters and columns is private, and all there is.
+        compiled: Any = statement.compile(dialect=dialect, **options)
+        self.text = str(compiled)
+        self.returns = bool(compiled._result_columns)  # noqa: SLF001
+        self._places = compiled.positiontup
+        self._prepare: dict[str, Callable[[Any], Any]] = dict(compiled._bind_processors)  # noqa: SLF001
+        self._fixed = self._checked(compiled.construct_params(_check=False))
+        self._asked = [bind.key for bind in compiled.bind_names if bind.required]
+        self._readers = _readers(compiled, dialect)
+
+    def bind(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the parameters in the form of the driver, each checked by its type."""
+        values = {**self._fixed, **self._checked({name: parameters[name] for name in self._asked})}
+        return values if self._places is None else tuple([values[name] for name in self._places])
+
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        prepare = self._prepare
+        return {k: prepare[k](value) if k in prepare else value for k, value in values.items()}
+
+    def read(self, rows: list[Row]) -> list[Row]:
+        """Return rows of the driver as those of the columns' types."""
+        if not self._readers or not rows:
+            return rows
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        for place, reader in self._readers.items():
+            columns[place] = map(reader, columns[place])
+        return list(zip(*columns, strict=True))
+
+
+def _readers(compiled: Any, dialect: Dialect) -> dict[int, Callable[[Any], Any]]:
+    """Return what reads the values of the columns that the driver does not, by their places."""
+    kinds: list[Any] = [column.type for column in compiled._result_columns]  # noqa: SLF001
+    found = {n: kind._cached_result_processor(dialect, None) for n, kind in enumerate(kinds)}  # noqa: SLF001
+    return {place: reader for place, reader in found.items() if reader is not None}
+
+
+@dataclass(slots=True)
+class _Command:
+    """A statement on its way.
+
+    Attributes:
+        text: As the driver takes it.
+        parameters: Likewise.
+        context: What listeners hear of it from, and hang on it.
+        returns: Whether it has rows.
+    """
+
+    text: str
+    parameters: Any
+    context: SimpleNamespace
+    returns: bool = False
+
+
+def send_scripts(connection: Connection, *texts: str) -> None:
+    """Run statements without parameters or rows, in one round trip on an asynchronous driver."""
+    if connection.dialect.is_async:
+        _send(connection, [_Command(text, (), SimpleNamespace()) for text in texts])
+        return
+    for text in texts:
+        connection.exec_driver_sql(text)
+
+
+def send(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
+    """Run statements one after another and return the rows of each, in one round trip.
+
+    On PostgreSQL they go in one pipeline; each has a snapshot of its own, as if it were sent alone.
+    On SQLite the thread of the connection runs them in one go. The first that fails ends it.
+    """
+    compiled = [_compiled(connection, statement) for statement, _ in calls]
+    commands = [
+        _Command(form.text, form.bind(parameters), SimpleNamespace(), returns=form.returns)
+        for form, (_, parameters) in zip(compiled, calls, strict=True)
+    ]
+    fetched = zip(compiled, _send(connection, commands), strict=True)
+    return [form.read(rows) for form, rows in fetched]
+
+
+def _send(connection: Connection, commands: Sequence[_Command]) -> list[list[Row]]:
+    for command in commands:
+        _tell_before(connection, command)
+    run = _run_postgresql if connection.dialect.name == "postgresql" else _run_sqlite
+    adapted: Any = connection.connection.dbapi_connection
+    try:
+        fetched: list[list[Row]] = adapted.run_async(partial(run, commands))
+    except BaseException as error:
+        _fail(connection, adapted, error, commands[-1])
+        raise
+    for command in commands:
+        _tell_after(connection, command)
+    return fetched
+
+
+def _compiled(connection: Connection, statement: Executable) -> Compiled:
+    dialect = connection.dialect
+    schemas = connection.get_execution_options().get(_SCHEMAS)
+    # On the dialect, which the compiled ones refer to: they go when its engine does.
+    known: dict[Any, Compiled] = dialect.__dict__.setdefault(_ATTRIBUTE, {})
+    key = (statement, frozenset(schemas.items()) if schemas else None)
+    if key not in known:
+        known[key] = Compiled(statement, dialect, schemas)
+    return known[key]
+
+
+def _tell_before(connection: Any, command: _Command) -> None:
+    for listener in connection.dispatch.before_cursor_execute:
+        command.text, command.parameters = listener(
+            connection, None, command.text, command.parameters, command.context, False
+        )
+    if connection._echo:  # noqa: SLF001 -- what the engine's ``echo`` sets
+        connection._log_info(command.text)  # noqa: SLF001
+
+
+def _tell_after(connection: Connection, command: _Command) -> None:
+    for listener in connection.dispatch.after_cursor_execute:
+        listener(connection, None, command.text, command.parameters, command.context, False)
+
+
+def _fail(connection: Any, adapted: Any, error: BaseException, command: _Command) -> None:
+    """Do what SQLAlchemy does: translate, drop a broken connection, or a cancelled task's."""
+    if isinstance(error, Exception):
+        try:
+            adapted._handle_exception(error)  # noqa: SLF001 -- not all drivers raise their own errors
+        except Exception as translated:  # noqa: BLE001 -- goes on below
+            error = translated
+    connection._handle_dbapi_exception(error, command.text, None, None, None)  # noqa: SLF001
+
+
+async def _run_postgresql(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:
+    cursors = [driver.cursor() for _ in commands]
+    async with _pipeline(driver) if len(commands) > 1 and _may_pipeline(driver) else nullcontext():
+        for cursor, command in zip(cursors, commands, strict=True):
+            await cursor.execute(command.text, command.parameters)
+    pairs = zip(cursors, commands, strict=True)
+    return [await cursor.fetchall() if c.returns else [] for cursor, c in pairs]
+
+
+def _pipeline(driver: Any) -> AbstractAsyncContextManager[object]:
+    """Return a pipeline whose Sync is the last that the server hears of it."""
+    driver._pipeline = _pipelines()(driver)  # noqa: SLF001 -- else the driver makes one of its own
+    opened: AbstractAsyncContextManager[object] = driver.pipeline()
+    return opened
+
+
+@cache
+def _pipelines() -> Any:
+    from psycopg import AsyncPipeline  # noqa: PLC0415 -- as below
+
+    class Pipeline(AsyncPipeline):
+        """Sends no Flush behind the Sync, which has flushed the answers already.
+
+        A server that gets one stops the clock of ``idle_in_transaction_session_timeout``, and so
+        never ends the transaction of a client that stands still.
+        """
+
+        def _fetch_gen(self, *, flush: bool) -> Any:  # noqa: ARG002 -- the driver's signature
+            return super()._fetch_gen(flush=False)
+
+    return Pipeline
+
+
+def _may_pipeline(driver: Any) -> bool:
+    """Whether libpq has pipelines, and no pooler stands before the server: some know none."""
+    from psycopg import Pipeline  # noqa: PLC0415 -- SQLite users need not load psycopg
+
+    return driver.prepare_threshold is not None and Pipeline.is_supported()
+
+
+async def _run_sqlite(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:
+    def run() -> list[list[Row]]:
+        cursor = driver._conn.cursor()  # noqa: SLF001
+        return [cursor.execute(c.text, c.parameters).fetchall() for c in commands]
+
+    # Private: each call of the public interface is a switch of threads of its own.
+    fetched: list[list[Row]] = await driver._execute(run)  # noqa: SLF001
+    return fetched
