@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 
 from agentdb import Database, Settings
+from agentdb.direct import Call
 from agentdb.errors import (
     UnavailableError,
 )
@@ -80,3 +82,21 @@ async def test_an_idle_unit_is_ended_by_the_server(agentdb_url: str) -> None:
                 await unit.tenant_accounts.count()
         async with database.begin_system(reason="test") as unit:
             assert await backend_of(unit) != process
+
+
+@postgres
+async def test_an_idle_unit_is_ended_after_a_pipeline_too(agentdb_url: str) -> None:
+    """Where several statements went in one round trip, the server counts from their end."""
+    call: Call = (select(func.pg_backend_pid()), {})
+
+    async def idle() -> bool:
+        return any("idle in" in state for state, _ in await activity(agentdb_url))
+
+    async with Database(agentdb_url, settings=Settings(idle_timeout=0.3)) as database:
+        with pytest.raises(UnavailableError):
+            async with database.begin(tenant=UUID(int=7)) as unit:
+                await unit.send(call, call)
+                async with asyncio.timeout(30):
+                    while await idle():  # noqa: ASYNC110 -- what is awaited is the server
+                        await asyncio.sleep(0.01)
+                await unit.send(call, call)

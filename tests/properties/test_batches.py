@@ -97,7 +97,9 @@ def test_a_batch_holds_its_columns(data: st.DataObject) -> None:
     columns: dict[str, list[Any]] = {
         name: [row[place] for row in rows] for place, name in enumerate(names)
     }
-    batch = json.loads(encode_batch(TABLE, check_columns(TABLE, columns))[PARAMETER])
+    batch: list[dict[str, Any]] = json.loads(
+        encode_batch(TABLE, check_columns(TABLE, columns))[PARAMETER]
+    )
 
     assert [found.pop(ORDINAL) for found in batch] == list(range(len(rows)))
     assert [tuple(map(found.get, names)) for found in batch] == rows
