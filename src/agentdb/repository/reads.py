@@ -16,6 +16,7 @@ from agentdb.paging import Page, check_limit, decode_cursor, encode_cursor, fing
 from agentdb.repository.entities import look_up
 from agentdb.repository.order import Order, OrderBy, order_of
 from agentdb.tenancy.guard import KEYS_PER_STATEMENT
+from agentdb.tenancy.predicates import owned
 from agentdb.unit import Unit
 
 _LARGEST_BATCH = 2**31 - 1
@@ -48,8 +49,9 @@ class Reads(Generic[M, K]):
 
         Args:
             key: The primary key; a tuple in key order where it has several columns.
-            lock: Lock the row until the unit ends. Foreign-key checks of other units pass; on
-                SQLite, which has one writer at a time, nothing more is needed.
+            lock: Lock the row until the unit ends; it has to be one that the unit may change.
+                Foreign-key checks of other units pass; on SQLite, which has one writer at a time,
+                nothing more is needed.
             include_deleted: See deleted rows too.
 
         Raises:
@@ -58,8 +60,16 @@ class Reads(Generic[M, K]):
         query = self._select(self._has_key(key), include_deleted=include_deleted)
         if lock:
             self.unit.check_writable(self.model)
-            query = query.with_for_update(key_share=True)
+            query = query.where(*self._changeable()).with_for_update(key_share=True)
         return (await self._entities(query)).one_or_none()
+
+    def _changeable(self) -> list[ColumnElement[bool]]:
+        """Return what a row meets that the unit may change, where it reads more than that."""
+        tenancy, tenant = self.model.__tenancy__, self.unit.tenant
+        if tenant is None or not tenancy.shows_members:
+            return []
+        condition = owned(self.model, tenancy, tenant)
+        return [] if condition is None else [condition]
 
     async def get_many(self, keys: Iterable[K], *, include_deleted: bool = False) -> dict[K, M]:
         """Return the rows with *keys*, by key; those that do not exist are left out."""

@@ -7,7 +7,7 @@ could point to another's. The check is one SELECT for each referenced table of a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
@@ -194,6 +194,7 @@ def check_writes(session: Session, scope: Scope, writes: Iterable[Write]) -> Non
         TenantMismatchError: A row names another tenant, or would change its own.
         PermissionDeniedError: The table is written by system units alone.
         NotFoundError: A reference leads to another tenant or nowhere.
+        InvalidValueError: A reference is a collection.
     """
     writes = list(writes)
     for write in writes:
@@ -203,6 +204,8 @@ def check_writes(session: Session, scope: Scope, writes: Iterable[Write]) -> Non
         for target, key in _references(scope, write):
             if not belongs_to_one(target.table):
                 raise _nowhere(target.table)
+            if not isinstance(key, Hashable):
+                raise InvalidValueError(f"a reference to {target.table.name} is one key")
             wanted[target, tenant].add(key)
     for (target, tenant), referred in wanted.items():
         missing = referred - _made(writes, target, tenant)
