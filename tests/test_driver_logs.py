@@ -24,9 +24,9 @@ async def test_the_logs_tell_what_was_run_and_not_with_what(
     """Statements are there, and how many rows they gave; values are not."""
     async with agentdb_database.begin_system(reason="test") as unit:
         await unit.tenant_accounts.create(CANARY, CANARY)
-        found = await unit.tenant_accounts.by_slug(CANARY)
+        found = await unit.tenant_accounts.all()
 
-    assert found is not None
+    assert [tenant.slug for tenant in found] == [CANARY]
     assert "INSERT INTO tenant_accounts" in caplog.text
     assert "Row '[hidden]'" in caplog.text
     assert CANARY not in caplog.text

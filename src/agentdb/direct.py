@@ -180,6 +180,7 @@ def _pipeline(driver: Any) -> AbstractAsyncContextManager[object]:
 @cache
 def _pipelines() -> Any:
     from psycopg import AsyncPipeline  # noqa: PLC0415 -- as below
+    from psycopg.generators import send as send_rest  # noqa: PLC0415 -- the same
 
     class Pipeline(AsyncPipeline):
         """Sends no Flush behind the Sync, which has flushed the answers already.
@@ -188,8 +189,11 @@ def _pipelines() -> Any:
         never ends the transaction of a client that stands still.
         """
 
-        def _fetch_gen(self, *, flush: bool) -> Any:  # noqa: ARG002 -- the driver's signature
-            return super()._fetch_gen(flush=False)
+        def _fetch_gen(self, *, flush: bool) -> Any:
+            if flush:
+                # What did not fit the socket at once: the server waits for it.
+                yield from send_rest(self.pgconn)
+            yield from super()._fetch_gen(flush=False)
 
     return Pipeline
 

@@ -169,8 +169,8 @@ async def test_who_becomes_an_owner_meanwhile_is_looked_at_again(
     tenant = agentdb_tenant.id
 
     async def grant(pause: Pause) -> None:
-        async with agentdb_database.begin(tenant=tenant) as uow:
-            await uow.tenant_user_memberships.grant(user.id, TenantRole.OWNER)
+        async with agentdb_database.begin_system(reason="test") as uow:
+            await uow.tenant_user_memberships.grant(user.id, TenantRole.OWNER, tenant_id=tenant)
             await pause()
 
     async def go(_: Pause) -> None:
