@@ -87,8 +87,7 @@ def set_own_path(schema: str) -> str:
 
     Before citext is installed, it is searched in ``public``, where the migrations put it.
     """
-    quoted = _literal('"{}"'.format(schema.replace('"', '""')))
-    return _set_path(quoted, f"coalesce({_CITEXT}, 'public')")
+    return _set_path(literal(quoted(schema)), f"coalesce({_CITEXT}, 'public')")
 
 
 def extend_path() -> str:
@@ -100,7 +99,17 @@ def _set_path(first: str, last: str) -> str:
     return f"set_config('search_path', concat_ws(', ', {first}, {last}), true)"
 
 
-def _literal(text: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as an identifier that means it whatever stands in it."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def prefix(schema: str | None) -> str:
+    """Return what stands before the name of a table of *schema*; nothing for the search path."""
+    return "" if schema is None else f"{quoted(schema)}."
+
+
+def literal(text: str) -> str:
     """Return *text* as a literal that means the same under any ``standard_conforming_strings``."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"

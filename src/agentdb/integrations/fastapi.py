@@ -67,7 +67,7 @@ def lifespan(database: Database, inner: Lifespan[FastAPI] | None = None) -> Life
     Returns:
         For ``FastAPI(lifespan=…)``. It raises, before the first request:
         SchemaVersionError: As of `Database.require_current`.
-        PermissionDeniedError: As of `agentdb.rls.require`.
+        PermissionDeniedError: As of `Database.require_policies`.
         UnavailableError: The database cannot be reached.
     """
 
@@ -86,11 +86,8 @@ def lifespan(database: Database, inner: Lifespan[FastAPI] | None = None) -> Life
 
 
 async def _require_policies(database: Database) -> None:
-    if database.settings.rls != "require" or database.url.get_backend_name() != "postgresql":
-        return
-    from agentdb import rls  # noqa: PLC0415 -- Alembic takes half a second to import
-
-    await asyncio.to_thread(rls.require, database.url, schema=database.schema)
+    if database.settings.rls == "require" and database.url.get_backend_name() == "postgresql":
+        await database.require_policies()
 
 
 def get_database(connection: HTTPConnection) -> Database:

@@ -9,7 +9,8 @@ from sqlalchemy import Table
 
 from agentdb.models import Base
 from agentdb.orm import TenancyClass
-from agentdb.rls.statements import TABLES, prefix
+from agentdb.rls.statements import TABLES
+from agentdb.search_path import literal, prefix, quoted
 from agentdb.tenancy.guard import KEPT
 from agentdb.tenancy.predicates import model_of
 from agentdb.version import VERSION_TABLE
@@ -58,18 +59,18 @@ def _made(roles: Roles) -> Iterator[str]:
     for name, attribute in zip(
         astuple(roles), ("NOBYPASSRLS", "NOBYPASSRLS", "BYPASSRLS"), strict=True
     ):
-        role = _quoted(name)
+        role = quoted(name)
         make = f"CREATE ROLE {role} LOGIN"
-        missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(name)})"
+        missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(name)})"
         yield f"DO {_body(f'IF {missing} THEN {make}; END IF;')}"
         yield f"ALTER ROLE {role} NOSUPERUSER {attribute}"
 
 
 def _owning(name: str, schema: str) -> Iterator[str]:
-    owner = _quoted(name)
+    owner = quoted(name)
     database = "format('GRANT CREATE ON DATABASE %I TO %I', current_database(), {})"
-    yield f"DO {_body(f'EXECUTE {database.format(_literal(name))};')}"
-    yield f"GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {owner}"
+    yield f"DO {_body(f'EXECUTE {database.format(literal(name))};')}"
+    yield f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {owner}"
     for table in (VERSION_TABLE, *TABLES):
         yield f"ALTER TABLE {prefix(schema)}{table} OWNER TO {owner}"
     for enum in sorted(_enums()):
@@ -77,8 +78,8 @@ def _owning(name: str, schema: str) -> Iterator[str]:
 
 
 def _serving(name: str, schema: str) -> Iterator[str]:
-    app = _quoted(name)
-    yield f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {app}"
+    app = quoted(name)
+    yield f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {app}"
     yield f"GRANT SELECT ON {prefix(schema)}{VERSION_TABLE} TO {app}"
     for table in TABLES:
         rights = ", ".join(_rights(table))
@@ -103,8 +104,8 @@ def _rights(table: str) -> Iterator[str]:
 
 
 def _reaching(roles: Roles, schema: str) -> Iterator[str]:
-    platform = _quoted(roles.platform)
-    yield f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {platform}"
+    platform = quoted(roles.platform)
+    yield f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {platform}"
     yield f"GRANT SELECT ON {prefix(schema)}{VERSION_TABLE} TO {platform}"
     tables = ", ".join(f"{prefix(schema)}{table}" for table in TABLES)
     yield f"GRANT {_DATA} ON {tables} TO {platform}"
@@ -124,15 +125,6 @@ def _enums() -> set[str]:
     return {str(getattr(kind, "name", None)) for kind in types if getattr(kind, "enums", None)}
 
 
-def _quoted(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'"
-
-
 def _body(code: str) -> str:
     """Return an anonymous block."""
-    return _literal(f"BEGIN {code} END")
+    return literal(f"BEGIN {code} END")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentdb.models import Base
+from agentdb.search_path import prefix
 from agentdb.tenancy.policies import Policy
 from agentdb.version import VERSION_TABLE
 
@@ -10,12 +11,7 @@ MARK = "agentdb: row-level security is enabled"
 """The comment on the version table that tells later migrations to keep the policies."""
 
 TABLES = tuple(table.name for table in Base.metadata.sorted_tables)
-"""All tables, each after those that it refers to: the order in which units of work lock them."""
-
-
-def prefix(schema: str | None) -> str:
-    """Return what stands before the name of a table of *schema*; nothing for the search path."""
-    return "" if schema is None else '"{}".'.format(schema.replace('"', '""'))
+"""All tables, each after those that it refers to."""
 
 
 def create_policy(policy: Policy, schema: str | None) -> str:

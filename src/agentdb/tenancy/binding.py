@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from agentdb.errors import PermissionDeniedError
 from agentdb.orm import Base
+from agentdb.search_path import literal, prefix
 from agentdb.tenancy.policies import SETTING
 from agentdb.tenancy.scope import Scope, scope_of
 
@@ -52,9 +53,8 @@ class Binding:
         return [told, self._question()] if self.asks else [told]
 
     def _question(self) -> str:
-        prefix = "" if self.schema is None else '"{}".'.format(self.schema.replace('"', '""'))
         tables = sorted(Base.metadata.tables) if self.everywhere else ["tenant_accounts"]
-        names = ", ".join(_literal(f"{prefix}{table}") for table in tables)
+        names = ", ".join(literal(f"{prefix(self.schema)}{table}") for table in tables)
         bound = "coalesce(row_security_active(to_regclass(name)), false)"
         # A single table would hide rows of the system, and a single one would show a tenant others.
         judged = "bool_or" if self.scope.is_system else "bool_and"
@@ -132,8 +132,3 @@ def _is_told(session: Session, connection: Connection) -> bool:
     """Whether BEGIN told the server, or there is none to tell."""
     told = connection.get_execution_options().get(SCOPE_OPTION)
     return connection.dialect.name != "postgresql" or told == scope_of(session)
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'"
