@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -87,15 +87,27 @@ class Deletions(RuleBasedStateMachine):
         keys = self.held[model]
         return keys[number % len(keys)] if keys else None
 
-    def parents(self, model: type[Base], number: int) -> dict[str, UUID]:
+    def parents(self, model: type[Base], number: int) -> dict[str, UUID | str]:
         """Return references to rows that are there, wherever the table has some."""
         kept = {kind.__tablename__: kind for kind in KEPT}
         found = {
-            attribute: self.pick(kept[target.table], number)
+            attribute: self.reference(kept[target.table], target.attribute, number)
             for attribute, (_, target) in references(model).items()
             if target.table in kept
         }
         return {attribute: key for attribute, key in found.items() if key is not None}
+
+    def reference(self, model: type[Base], attribute: str, number: int) -> UUID | str | None:
+        """Return what names one of the rows: its id, or the key by which runs know it."""
+        key = self.pick(model, number)
+        if key is None or attribute == "id":
+            return key
+
+        async def read(uow: UnitOfWork) -> UUID | str:
+            named: UUID | str = getattr(await uow.session.get_one(model, key), attribute)
+            return named
+
+        return cast("UUID | str", self.act(read))
 
     @rule(model=st.sampled_from(KEPT), number=NUMBERS, deleted=st.booleans())
     def add(self, model: type[Base], number: int, deleted: bool) -> None:
