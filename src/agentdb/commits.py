@@ -12,6 +12,23 @@ from agentdb.driver_errors import orm_errors
 from agentdb.errors import CommitUnknownError, UnavailableError
 
 
+async def finish(session: AsyncSession) -> None:
+    """Flush what is pending, and commit; a cancellation is heard until COMMIT is sent.
+
+    Raises:
+        AgentDBError: A row that was pending is refused.
+        CommitUnknownError: The connection was lost before the answer came.
+    """
+    if session.new or session.dirty or session.deleted:
+        with orm_errors():
+            await session.flush()
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        # A cancellation that is already waiting is heard here, before COMMIT.
+        await asyncio.sleep(0)
+    await to_the_end(commit(session))
+
+
 async def commit(session: AsyncSession) -> None:
     """Send COMMIT.
 

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import UUID
@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agentdb.commits import commit, to_the_end
-from agentdb.driver_errors import may_pass, orm_errors
+from agentdb.commits import finish
+from agentdb.driver_errors import may_pass
 from agentdb.errors import (
     CommitUnknownError,
     SchemaVersionError,
@@ -140,8 +140,7 @@ class Database(Tailing, Claiming):
         """The engine of units of the system, where it is another."""
         return self._pools.platform
 
-    @asynccontextmanager
-    async def begin(self, *, tenant: UUID) -> AsyncGenerator[UnitOfWork]:
+    def begin(self, *, tenant: UUID) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work of one tenant.
 
         The transaction commits when the block ends and rolls back when it raises. COMMIT is
@@ -151,11 +150,9 @@ class Database(Tailing, Claiming):
             UnavailableError: The database cannot be reached or has no connection left.
             CommitUnknownError: The connection was lost while COMMIT was under way.
         """
-        async with self._unit(tenant=tenant) as unit:
-            yield unit
+        return self._unit(tenant=tenant)
 
-    @asynccontextmanager
-    async def begin_system(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
+    def begin_system(self, *, reason: str) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work that reaches across tenants; the reason is logged.
 
         It runs as the role of *platform_url*, if there is one.
@@ -165,13 +162,11 @@ class Database(Tailing, Claiming):
             UnavailableError: As of `begin`.
             CommitUnknownError: As of `begin`.
         """
-        async with self._unit(system=reason) as unit:
-            yield unit
+        return self._unit(system=reason)
 
-    @asynccontextmanager
-    async def read(
+    def read(
         self, *, tenant: UUID | None = None, reason: str | None = None
-    ) -> AsyncGenerator[UnitOfWork]:
+    ) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work that sees one snapshot and writes nothing.
 
         It never waits for writers: REPEATABLE READ and READ ONLY on PostgreSQL, a deferred
@@ -181,8 +176,7 @@ class Database(Tailing, Claiming):
             tenant: Whose data; None with *reason* for a system unit.
             reason: Why it reaches across tenants.
         """
-        async with self._unit(tenant=tenant, system=reason, read_only=True) as unit:
-            yield unit
+        return self._unit(tenant=tenant, system=reason, read_only=True)
 
     async def run(
         self,
@@ -345,11 +339,13 @@ class Database(Tailing, Claiming):
 
     async def _revision(self) -> str | None:
         query = select(version_table.c.version_num)
-        async with self._pools.session(Scope(), read_only=True) as session:
-            try:
-                return (await session.execute(query)).scalar_one_or_none()
-            except SchemaVersionError:
-                return None
+        session = await self._pools.begin(Scope(), read_only=True)
+        try:
+            return (await session.execute(query)).scalar_one_or_none()
+        except SchemaVersionError:
+            return None
+        finally:
+            await self._pools.end(session)
 
     async def dispose(self) -> None:
         """Close all idle connections; the database can be used again afterwards."""
@@ -363,15 +359,12 @@ class Database(Tailing, Claiming):
         scope = Scope(tenant=tenant, reason=system)
         if system is not None:
             _log.info("system unit of work: %s", system)
-        async with self._pools.session(scope, read_only=read_only) as session:
-            unit = UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
-            yield unit
-            if session.new or session.dirty or session.deleted:
-                with orm_errors():
-                    await session.flush()
-            # A cancellation that is already waiting is heard before COMMIT, not after it.
-            await asyncio.sleep(0)
-            await to_the_end(commit(session))
+        session = await self._pools.begin(scope, read_only=read_only)
+        try:
+            yield UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
+            await finish(session)
+        finally:
+            await self._pools.end(session)
 
 
 async def _pause(attempt: int) -> None:

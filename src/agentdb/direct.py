@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import Dialect
 
+from agentdb.openings import take_opening
+
 Call: TypeAlias = tuple[Executable, Mapping[str, Any]]
 """A statement that is built once, and its parameters."""
 
@@ -116,14 +118,25 @@ def _send(connection: Connection, commands: Sequence[_Command]) -> list[list[Row
         _tell_before(connection, command)
     run = _run_postgresql if connection.dialect.name == "postgresql" else _run_sqlite
     adapted: Any = connection.connection.dbapi_connection
+    first = _opening(connection)
     try:
-        fetched: list[list[Row]] = adapted.run_async(partial(run, commands))
+        fetched: list[list[Row]] = adapted.run_async(partial(run, [*first, *commands]))
     except BaseException as error:
         _fail(connection, adapted, error, commands[-1])
         raise
     for command in commands:
         _tell_after(connection, command)
-    return fetched
+    return fetched[len(first) :]
+
+
+def _opening(connection: Connection) -> list[_Command]:
+    """Return what begins the transaction, if it has waited for this."""
+    opening = take_opening(connection)
+    if opening is None:
+        return []
+    context = SimpleNamespace()
+    told = _Command(opening.settings, (opening.tenant,), context)
+    return [_Command(opening.begin, (), context), told]
 
 
 def _compiled(connection: Connection, statement: Executable) -> Compiled:
@@ -163,7 +176,7 @@ def _fail(connection: Any, adapted: Any, error: BaseException, command: _Command
 
 async def _run_postgresql(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:
     cursors = [driver.cursor() for _ in commands]
-    async with _pipeline(driver) if len(commands) > 1 and _may_pipeline(driver) else nullcontext():
+    async with _pipeline(driver) if len(commands) > 1 and may_pipeline(driver) else nullcontext():
         for cursor, command in zip(cursors, commands, strict=True):
             await cursor.execute(command.text, command.parameters)
     pairs = zip(cursors, commands, strict=True)
@@ -198,7 +211,7 @@ def _pipelines() -> Any:
     return Pipeline
 
 
-def _may_pipeline(driver: Any) -> bool:
+def may_pipeline(driver: Any) -> bool:
     """Whether libpq has pipelines, and no pooler stands before the server: some know none."""
     from psycopg import Pipeline  # noqa: PLC0415 -- SQLite users need not load psycopg
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
 from agentdb.commits import to_the_end
 from agentdb.driver_errors import READ_ONLY_OPTION
@@ -57,20 +57,40 @@ class Pools:
         if self.platform is not None:
             yield self.platform
 
-    @asynccontextmanager
-    async def session(
-        self, scope: Scope, *, read_only: bool = False
-    ) -> AsyncGenerator[AsyncSession]:
-        """Yield a session whose transaction has begun; it is rolled back unless committed."""
-        session = await self._connect(scope, read_only=read_only)
-        try:
-            yield session
-        finally:
-            # Rolls back what is not committed; a broken connection is thrown away.
-            if session.in_transaction():
-                await to_the_end(session.close())
+    async def begin(self, scope: Scope, *, read_only: bool = False) -> AsyncSession:
+        """Return a session whose transaction has begun; give it to `end`, whatever becomes of it.
+
+        A pooled connection that turns out broken is replaced once.
+
+        Raises:
+            UnavailableError: The database cannot be reached or has no connection left.
+            ConfigurationError: Another event loop uses the connections.
+        """
+        await self._follow_loop()
+        engine = self.platform if scope.is_system and self.platform is not None else self.main
+        options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
+        for last in (False, True):
+            session = AsyncSession(engine, sync_session_class=UnitSession, expire_on_commit=False)
+            try:
+                await session.run_sync(Session.connection, execution_options=options)
+            except PoolTimeoutError as error:
+                raise UnavailableError("no connection became free in time") from error
+            except UnavailableError as error:
+                if last or not error.lost:
+                    raise
             else:
-                session.expunge_all()
+                return session
+        raise AssertionError  # the last try returned or raised
+
+    async def end(self, session: AsyncSession) -> None:
+        """Roll back what *session* has not committed, and let its entities go.
+
+        A broken connection is thrown away.
+        """
+        if session.in_transaction():
+            await to_the_end(session.close())
+        else:
+            session.expunge_all()
 
     async def dispose(self) -> None:
         """Close all idle connections."""
@@ -83,24 +103,6 @@ class Pools:
         """Give a forked child pools of its own; the parent's connections stay the parent's."""
         for engine in self:
             engine.sync_engine.dispose(close=False)
-
-    async def _connect(self, scope: Scope, *, read_only: bool) -> AsyncSession:
-        """Begin a transaction; a pooled connection that turns out broken is replaced once."""
-        await self._follow_loop()
-        engine = self.platform if scope.is_system and self.platform is not None else self.main
-        options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
-        for last in (False, True):
-            session = AsyncSession(engine, sync_session_class=UnitSession, expire_on_commit=False)
-            try:
-                await session.connection(execution_options=options)
-            except PoolTimeoutError as error:
-                raise UnavailableError("no connection became free in time") from error
-            except UnavailableError as error:
-                if last or not error.lost:
-                    raise
-            else:
-                return session
-        raise AssertionError  # the last try returned or raised
 
     async def _follow_loop(self) -> None:
         """Leave the connections of an event loop that has ended; refuse a second that runs."""

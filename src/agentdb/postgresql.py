@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import sys
 import time
 from typing import Any
 
@@ -9,11 +11,13 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from agentdb.direct import may_pipeline
 from agentdb.driver_errors import READ_ONLY_OPTION
+from agentdb.openings import Opening, keep_back, take_opening
 from agentdb.poolers import spare_prepared_statements
 from agentdb.search_path import require_mapped, set_own_path
 from agentdb.settings import Settings
-from agentdb.tenancy.binding import SCOPE_OPTION, Binding
+from agentdb.tenancy.binding import SCOPE_OPTION, TELL, Binding
 from agentdb.tenancy.scope import Scope
 
 _ASKED = "agentdb_asked"
@@ -37,39 +41,84 @@ def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -
     @event.listens_for(engine, "checkout")
     def ping(dbapi_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
         returned = record.info.get(_RETURNED)
-        if returned is None or time.monotonic() - returned < settings.ping_after:
+        if returned is None:
             return
+        rested = time.monotonic() - returned >= settings.ping_after
         try:
-            dbapi_connection.cursor().execute("")
+            if rested or _has_word(dbapi_connection.driver_connection):
+                dbapi_connection.cursor().execute("")
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError("the connection broke while it was idle") from error
 
     _begin_in_one(engine, settings, schema)
 
 
+def _has_word(driver: Any) -> bool:
+    """Whether the server has sent what nobody asked for: that it goes, most likely.
+
+    The socket tells without a round trip.
+    """
+    socket = driver.fileno()
+    if sys.platform == "win32":
+        return bool(select.select([socket], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(socket, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> None:
-    """Send BEGIN together with the limits, the tenant and the question what binds the role."""
+    """Send BEGIN together with the limits, the tenant and the question what binds the role.
+
+    Where nothing is asked, they wait for the first statement.
+    """
     path = [] if schema is None else [set_own_path(schema)]
     fixed = [*_set_config(_limits(settings)), *path]
+    # The driver takes a single percent sign for a parameter.
+    told = f"SELECT {', '.join(fixed)}, ".replace("%", "%%") + TELL
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if schema is not None:
             require_mapped(connection, schema)
         options = connection.get_execution_options()
-        mode = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
+        start = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
         if options.get(READ_ONLY_OPTION):
-            mode = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            start = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        scope = options.get(SCOPE_OPTION)
         binding = Binding(
-            options.get(SCOPE_OPTION) or Scope(),
+            scope or Scope(),
             schema,
             required=settings.rls == "require",
             everywhere=_ASKED not in connection.info,
         )
-        answer = _send(connection, f"BEGIN {mode}; SELECT {', '.join([*fixed, *binding.calls])}")
+        # A host that uses the engine may go past SQLAlchemy, to the driver.
+        waits = scope is not None and not binding.asks
+        if waits and may_pipeline(connection.connection.driver_connection):
+            keep_back(connection, Opening(start, told, binding.tenant))
+            return
+        answer = _send(connection, f"{start}; SELECT {', '.join([*fixed, *binding.calls])}")
         if binding.asks:
             binding.judge(bound=answer[-1])
             connection.info[_ASKED] = True
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def open_first(connection: Connection, cursor: object, *_: object) -> None:
+        # What is sent without a cursor of SQLAlchemy takes BEGIN along.
+        if cursor is not None:
+            open_now(connection)
+
+    def forget(connection: Connection) -> None:
+        take_opening(connection)
+
+    event.listen(engine, "commit", forget)
+    event.listen(engine, "rollback", forget)
+
+
+def open_now(connection: Connection) -> None:
+    """Send BEGIN, if it still waits for the first statement."""
+    opening = take_opening(connection)
+    if opening is not None:
+        _send(connection, opening.script)
 
 
 def follow_schema(engine: Engine, schema: str, set_path: str) -> None:

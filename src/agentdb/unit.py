@@ -163,4 +163,5 @@ class Unit:
 
 def _send(session: Session, calls: Sequence[Call]) -> list[list[Row]]:
     bind = {"mapper": model_of("tenant_accounts")}
-    return send(session.connection(bind_arguments=bind), calls)
+    # Of a session of ours, too, without BEGIN, which goes together with the statements.
+    return send(Session.connection(session, bind_arguments=bind), calls)

@@ -15,6 +15,7 @@ from agentdb.errors import AppendOnlyError, PermissionDeniedError, ReferencedErr
 from agentdb.orm import Base
 from agentdb.paging import Page
 from agentdb.repository import AppendOnlyRepository, Repository, VerbWrittenRepository
+from agentdb.repository.of import Of
 from agentdb.settings import Settings
 from agentdb.testing import Template
 from agentdb.unit_of_work import UnitOfWork
@@ -129,9 +130,10 @@ def statements_of(unit: UnitOfWork) -> list[str]:
 
 async def test_the_unit_of_work_has_the_repositories_of_all_tables(unit: UnitOfWork) -> None:
     """One attribute for each of the 46 tables, under its name, and no other repository."""
-    repositories = {name for name, value in vars(unit).items() if isinstance(value, Repository)}
+    declared = {name for name, value in vars(UnitOfWork).items() if isinstance(value, Of)}
+    repositories = {name for name in declared if isinstance(getattr(unit, name), Repository)}
 
-    assert set(MODELS) == repositories
+    assert set(MODELS) == repositories == declared
     assert len(repositories) == 46
 
 

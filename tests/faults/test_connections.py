@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -32,6 +33,20 @@ async def test_a_connection_that_broke_in_the_pool_is_replaced(
         for _ in range(3):
             async with database.begin_system(reason="test") as unit:
                 assert await backend_of(unit) not in processes
+
+
+@postgres
+async def test_a_connection_that_broke_in_the_pool_is_replaced_for_a_tenant(
+    agentdb_url: str,
+) -> None:
+    """Its BEGIN waits for the first statement: the socket tells before that the server has gone."""
+    async with Database(agentdb_url, settings=Settings(ping_after=60.0)) as database:
+        async with database.begin_system(reason="test") as unit:
+            process, tenant = await backend_of(unit), (await make(unit)).id
+        kill_backend(agentdb_url, process)
+
+        async with database.begin(tenant=tenant) as unit:
+            await unit.usage_counters.increment(None, date(2026, 1, 1), requests=1)
 
 
 @postgres

@@ -21,6 +21,9 @@ from agentdb.tenancy.scope import Scope, scope_of
 SCOPE_OPTION = "agentdb_scope"
 """Execution option of a connection: the scope of the unit whose transaction it begins."""
 
+TELL = f"set_config('{SETTING}', %s, true)"
+"""Tells the server the tenant of a transaction, which is the parameter."""
+
 _TOLD = "agentdb_told"
 
 
@@ -46,10 +49,14 @@ class Binding:
         return self.scope.is_system or (self.required and self.scope.tenant is not None)
 
     @property
+    def tenant(self) -> str:
+        """The id of the tenant; empty where there is none."""
+        return "" if self.scope.tenant is None else str(self.scope.tenant)
+
+    @property
     def calls(self) -> list[str]:
         """The expressions to select; where it asks, the last one is whether policies bind."""
-        tenant = "" if self.scope.tenant is None else self.scope.tenant
-        told = f"set_config('{SETTING}', '{tenant}', true)"
+        told = TELL % literal(self.tenant)
         return [told, self._question()] if self.asks else [told]
 
     def _question(self) -> str:
