@@ -3,6 +3,7 @@
 The backlog is loaded by SQL, as the queue would have it: the oldest run of a conversation is ready,
 the others wait. The baseline is the same queue on the driver: the claim in a transaction, and the
 completion in another one that locks the conversation first, its statements sent in one pipeline.
+A worker with ten slots claims ten runs at a time, and completes each by itself: that is a case too.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ CYCLES = 200
 PATIENCE = 2.0
 """Seconds after which a turn ends."""
 PER_CONVERSATION = 10
+SLOTS = 10
+"""Runs of a claim, where a worker works on many at once."""
 
 CONVERSATIONS = """
     INSERT INTO agent_conversations
@@ -85,6 +88,7 @@ def title(backlog: int) -> str:
     return f"a backlog of {backlog:,}"
 
 
+OURS, MANY = "agentdb", f"agentdb, {SLOTS} a claim"
 FLAT, SMALL = "agentdb, backlogs of 100 and 100,000 in turns", "a backlog of 100"
 LEAST, MOST = title(BACKLOGS[0]), title(BACKLOGS[-1])
 GOALS = (
@@ -96,8 +100,8 @@ GOALS = (
     *(Goal(shape, PGQUEUER, 1.2) for shape in (LEAST, MOST)),
 )
 
-Cycle = Callable[[int], Awaitable[bool]]
-"""A worker claims and completes one run; False where none is ready."""
+Cycle = Callable[[int], Awaitable[int]]
+"""A worker claims runs and completes them; returns how many there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +122,29 @@ class Queue:
             await self.raw.execute(RUNS, {**values, "runs": runs})
         await self.raw.execute("VACUUM ANALYZE agent_conversations, conversation_run_queue_items")
 
-    async def cycle(self, worker: int) -> bool:
-        """Claim and complete on the driver."""
+    async def cycle(self, worker: int) -> int:
+        """Claim and complete a run on the driver."""
         raw = self.workers[worker]
         async with raw.transaction():
             taken = await (await raw.execute(CLAIM)).fetchone()
         if taken is None:
-            return False
+            return 0
         item, conversation, attempt, _ = taken
         async with raw.pipeline(), raw.transaction():
             await raw.execute(LOCK, [conversation])
             await raw.execute(COMPLETE, [item, attempt])
             await raw.execute(PROMOTE, [conversation])
-        return True
+        return 1
 
 
-async def our_cycle(database: Database, _worker: int) -> bool:
+async def our_cycle(database: Database, _worker: int, *, limit: int = 1) -> int:
     """Claim and complete by the verbs, as workers do: each in a unit of its own."""
     async with database.begin_system(reason="benchmark") as uow:
-        taken = await uow.conversation_run_queue_items.claim()
+        taken = await uow.conversation_run_queue_items.claim(limit=limit)
     for item in taken:
         async with database.begin(tenant=item.tenant_id) as uow:
             await uow.conversation_run_queue_items.complete(item.id, item.attempt)
-    return bool(taken)
+    return len(taken)
 
 
 async def work_off(cycle: Cycle, cycles: int) -> int:
@@ -170,10 +174,12 @@ class Way:
     role: Role
     load: Callable[[Shape], Awaitable[None]]
     cycle: Cycle
+    at_once: int = 1
 
-    def case(self, shape: Shape, cycles: int, *, again: bool) -> Case:
+    def case(self, shape: Shape, runs: int, *, again: bool) -> Case:
         """Return its case; with *again*, loaded anew for each turn."""
         prepare = partial(self.load, shape) if again else None
+        cycles = max(runs // self.at_once, 1)
         return Case(self.name, partial(work_off, self.cycle, cycles), self.role, prepare)
 
 
@@ -217,7 +223,8 @@ async def _ways(bench: Bench) -> list[Way]:
     )
     ways = [
         Way(BASE, "baseline", theirs.load, theirs.cycle),
-        Way("agentdb", "agentdb", ours.load, partial(our_cycle, place.database)),
+        Way(OURS, "agentdb", ours.load, partial(our_cycle, place.database)),
+        Way(MANY, "agentdb", ours.load, partial(our_cycle, place.database, limit=SLOTS), SLOTS),
     ]
     jobs = await bench.open(PROCRASTINATE, queues.procrastinate(place.other(), WORKERS))
     if jobs is not None:
@@ -230,6 +237,8 @@ async def _ways(bench: Bench) -> list[Way]:
 
 async def _compare(bench: Bench, ways: list[Way], title: str, shape: Shape) -> Comparison:
     waiting = sum(conversations * runs for conversations, runs in shape)
+    ready = sum(conversations for conversations, _ in shape)
+    ways = [way for way in ways if way.at_once * WORKERS <= ready]
     # What a turn takes from a large backlog does not change its size.
     again = waiting < CYCLES * 2 * (bench.rounds + 1)
     cycles = min(CYCLES, waiting // 2)

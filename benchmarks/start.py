@@ -6,6 +6,7 @@ Importing is measured in interpreters of their own, against the libraries that i
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from functools import partial
@@ -31,9 +32,10 @@ PROGRAMS = {
 
 
 async def interpret(program: str) -> None:
-    """Run a program in an interpreter of its own."""
+    """Run a program in an interpreter of its own, which keeps byte code as a service's does."""
     command = [sys.executable, "-c", program]
-    await asyncio.to_thread(subprocess.run, command, check=True)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    await asyncio.to_thread(subprocess.run, command, check=True, env=kept)
 
 
 def ask(url: str) -> None:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+from sqlalchemy.util import await_only
 
 from agentdb import Database, Settings, UnitOfWork
 from agentdb.errors import (
@@ -154,14 +155,14 @@ async def test_an_unknown_commit_is_settled_or_raised(
     agentdb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A COMMIT without an answer is not repeated, unless the caller tells that it failed."""
-    real, lost = AsyncSession.commit, [True]
+    real, lost = Session.commit, [True]
 
-    async def commit(session: AsyncSession) -> None:
-        await real(session)
+    def commit(session: Session) -> None:
+        real(session)
         if lost.pop() if lost else False:
             raise UnavailableError("lost")
 
-    monkeypatch.setattr(AsyncSession, "commit", commit)
+    monkeypatch.setattr(Session, "commit", commit)
     with pytest.raises(CommitUnknownError):
         await agentdb_database.run(make, reason="test")
     lost.append(True)
@@ -182,14 +183,14 @@ async def test_a_cancellation_waits_for_the_commit(
     agentdb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled during COMMIT, twice even, a unit has committed and then raises."""
-    real, committing = AsyncSession.commit, asyncio.Event()
+    real, committing = Session.commit, asyncio.Event()
 
-    async def commit(session: AsyncSession) -> None:
+    def commit(session: Session) -> None:
         committing.set()
-        await asyncio.sleep(0)
-        await real(session)
+        await_only(asyncio.sleep(0))
+        real(session)
 
-    monkeypatch.setattr(AsyncSession, "commit", commit)
+    monkeypatch.setattr(Session, "commit", commit)
 
     async def unit() -> None:
         async with agentdb_database.begin_system(reason="test") as uow:

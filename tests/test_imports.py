@@ -93,6 +93,13 @@ def test_models_load_without_schemas_migrations_and_commands() -> None:
     assert set() == unused & loaded_by("agentdb.models")
 
 
+def test_a_database_loads_neither_migrations_nor_a_driver_that_it_does_not_use() -> None:
+    """They would be half of the start of a service whose database is up to date."""
+    unused = {"pydantic", "click", "rich", "alembic", "mako", "psycopg", "cryptography"}
+
+    assert set() == unused & loaded_by("agentdb.database, agentdb.conversations.rows")
+
+
 @pytest.mark.parametrize("module", ["agentdb.database", "agentdb.crypto", "agentdb.cli"])
 def test_cryptography_is_loaded_by_key_rings_alone(module: str) -> None:
     """It is an extra: nobody else needs it."""

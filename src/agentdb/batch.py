@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import FromClause, Table, Text, bindparam, cast, column, func
 from sqlalchemy.dialects.postgresql import JSONB
 
-from agentdb.direct import Call, Row
+from agentdb.direct import Call, Row, Rows
 from agentdb.errors import InvalidValueError, ValueTooLongError
 from agentdb.types import BigInteger, Integer, JSONCompat, String, UTCDateTime, Uuid
 from agentdb.unit import Unit
@@ -119,7 +119,13 @@ def _written(kind: Any, values: Sequence[Any]) -> Iterable[str]:
 
 
 def plain_rows(table: Table, names: Sequence[str], columns: Columns) -> list[dict[str, Any]]:
-    """Return checked *columns* as rows for SQLite, each value as it is stored.
+    """Return `plain_columns` as rows."""
+    stored = plain_columns(table, names, columns).values()
+    return [dict(zip(names, row, strict=True)) for row in zip(*stored, strict=True)]
+
+
+def plain_columns(table: Table, names: Sequence[str], columns: Columns) -> Columns:
+    """Return checked *columns* for SQLite, each value as it is stored.
 
     Args:
         table: The table.
@@ -129,9 +135,9 @@ def plain_rows(table: Table, names: Sequence[str], columns: Columns) -> list[dic
     Raises:
         ValueTooLongError: The batch is larger than PostgreSQL would take.
     """
-    size = len(next(iter(columns.values()), ()))
-    stored = [_stored(table, name, columns.get(name, [None] * size)) for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*stored, strict=True)]
+    missing = [None] * len(next(iter(columns.values()), ()))
+    stored = {name: _stored(table, name, columns[name]) for name in names if name in columns}
+    return {name: stored.get(name, missing) for name in names}
 
 
 def _stored(table: Table, name: str, values: Sequence[Any]) -> Sequence[Any]:
@@ -166,6 +172,15 @@ def guard_batch(unit: Unit, encoded: Mapping[str, str]) -> AbstractAsyncContextM
     Others need none: the values are checked and their parent is locked, nothing can fail.
     """
     return unit.savepoint() if len(encoded[PARAMETER]) > LARGE else nullcontext()
+
+
+def rows_in_turn(columns: Columns) -> list[Rows]:
+    """Return the rows of `plain_columns`, as many together as one turn takes."""
+    size = len(next(iter(columns.values())))
+    return [
+        Rows({name: values[start : start + TURN] for name, values in columns.items()})
+        for start in range(0, size, TURN)
+    ]
 
 
 async def send_in_turn(unit: Unit, calls: Sequence[Call]) -> list[Row]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from agentdb.commits import finish
+from agentdb.commits import to_the_end
 from agentdb.driver_errors import may_pass
 from agentdb.errors import (
     CommitUnknownError,
@@ -24,6 +24,7 @@ from agentdb.errors import (
     UnavailableError,
 )
 from agentdb.ledger.tailing import Tailing
+from agentdb.pooled_unit import PooledUnit
 from agentdb.pools import Pools
 from agentdb.settings import Settings
 from agentdb.tenancy import Scope
@@ -339,13 +340,13 @@ class Database(Tailing, Claiming):
 
     async def _revision(self) -> str | None:
         query = select(version_table.c.version_num)
-        session = await self._pools.begin(Scope(), read_only=True)
+        connection = await self._pools.begin(Scope(), read_only=True)
         try:
-            return (await session.execute(query)).scalar_one_or_none()
+            return (await connection.execute(query)).scalar_one_or_none()
         except SchemaVersionError:
             return None
         finally:
-            await self._pools.end(session)
+            await to_the_end(connection.close())
 
     async def dispose(self) -> None:
         """Close all idle connections; the database can be used again afterwards."""
@@ -359,12 +360,12 @@ class Database(Tailing, Claiming):
         scope = Scope(tenant=tenant, reason=system)
         if system is not None:
             _log.info("system unit of work: %s", system)
-        session = await self._pools.begin(scope, read_only=read_only)
+        unit = PooledUnit(await self._pools.begin(scope, read_only=read_only), scope, self._clock)
         try:
-            yield UnitOfWork(session, tenant=tenant, system=system, clock=self._clock)
-            await finish(session)
+            yield unit
+            await unit.finish()
         finally:
-            await self._pools.end(session)
+            await unit.close()
 
 
 async def _pause(attempt: int) -> None:

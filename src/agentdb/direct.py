@@ -15,14 +15,25 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import Dialect
 
 from agentdb.openings import take_opening
 
-Call: TypeAlias = tuple[Executable, Mapping[str, Any]]
+
+class Rows(NamedTuple):
+    """The parameters of a statement that is run for many rows; on SQLite, where it returns nothing.
+
+    Attributes:
+        columns: The values of each parameter, as the database stores them.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+
+
+Call: TypeAlias = tuple[Executable, Mapping[str, Any] | Rows]
 """A statement that is built once, and its parameters."""
 
 Row: TypeAlias = tuple[Any, ...]
@@ -46,8 +57,10 @@ class Compiled:
         self._asked = [bind.key for bind in compiled.bind_names if bind.required]
         self._readers = _readers(compiled, dialect)
 
-    def bind(self, parameters: Mapping[str, Any]) -> Any:
+    def bind(self, parameters: Mapping[str, Any] | Rows) -> Any:
         """Return the parameters in the form of the driver, each checked by its type."""
+        if isinstance(parameters, Rows):
+            return list(zip(*[parameters.columns[name] for name in self._places], strict=True))
         values = {**self._fixed, **self._checked({name: parameters[name] for name in self._asked})}
         return values if self._places is None else tuple([values[name] for name in self._places])
 
@@ -81,12 +94,14 @@ class _Command:
         parameters: Likewise.
         context: What listeners hear of it from, and hang on it.
         returns: Whether it has rows.
+        many: Whether it is run for each of its parameters.
     """
 
     text: str
     parameters: Any
     context: SimpleNamespace
     returns: bool = False
+    many: bool = False
 
 
 def send_scripts(connection: Connection, *texts: str) -> None:
@@ -106,8 +121,14 @@ def send(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
     """
     compiled = [_compiled(connection, statement) for statement, _ in calls]
     commands = [
-        _Command(form.text, form.bind(parameters), SimpleNamespace(), returns=form.returns)
-        for form, (_, parameters) in zip(compiled, calls, strict=True)
+        _Command(
+            form.text,
+            form.bind(given),
+            SimpleNamespace(),
+            returns=form.returns,
+            many=isinstance(given, Rows),
+        )
+        for form, (_, given) in zip(compiled, calls, strict=True)
     ]
     fetched = zip(compiled, _send(connection, commands), strict=True)
     return [form.read(rows) for form, rows in fetched]
@@ -153,7 +174,7 @@ def _compiled(connection: Connection, statement: Executable) -> Compiled:
 def _tell_before(connection: Any, command: _Command) -> None:
     for listener in connection.dispatch.before_cursor_execute:
         command.text, command.parameters = listener(
-            connection, None, command.text, command.parameters, command.context, False
+            connection, None, command.text, command.parameters, command.context, command.many
         )
     if connection._echo:  # noqa: SLF001 -- what the engine's ``echo`` sets
         connection._log_info(command.text)  # noqa: SLF001
@@ -161,7 +182,7 @@ def _tell_before(connection: Any, command: _Command) -> None:
 
 def _tell_after(connection: Connection, command: _Command) -> None:
     for listener in connection.dispatch.after_cursor_execute:
-        listener(connection, None, command.text, command.parameters, command.context, False)
+        listener(connection, None, command.text, command.parameters, command.context, command.many)
 
 
 def _fail(connection: Any, adapted: Any, error: BaseException, command: _Command) -> None:
@@ -221,7 +242,11 @@ def may_pipeline(driver: Any) -> bool:
 async def _run_sqlite(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:
     def run() -> list[list[Row]]:
         cursor = driver._conn.cursor()  # noqa: SLF001
-        return [cursor.execute(c.text, c.parameters).fetchall() for c in commands]
+        found: list[list[Row]] = []
+        for command in commands:
+            execute = cursor.executemany if command.many else cursor.execute
+            found.append(execute(command.text, command.parameters).fetchall())
+        return found
 
     # Private: each call of the public interface is a switch of threads of its own.
     fetched: list[list[Row]] = await driver._execute(run)  # noqa: SLF001

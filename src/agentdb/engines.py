@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from dataclasses import replace
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
-from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
-from agentdb.direct import send_scripts
-from agentdb.driver_errors import READ_ONLY_OPTION, translate_errors
+from agentdb.driver_errors import translate_errors
 from agentdb.driver_logs import LOGGING_NAME, hide_values
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
 from agentdb.postgresql import follow_schema, prepare_postgresql
@@ -30,8 +26,8 @@ from agentdb.search_path import (
     set_own_path,
 )
 from agentdb.settings import Settings
-from agentdb.sqlite_connect import connect
-from agentdb.sqlite_functions import register_functions
+from agentdb.sqlite import prepare_sqlite, set_up_sqlite
+from agentdb.sqlite_connect import WriteQueue
 from agentdb.tenancy.predicates import model_of
 from agentdb.urls import async_url, is_memory, sync_url
 
@@ -49,7 +45,6 @@ class Configuration(NamedTuple):
 
 
 _PID = "agentdb_pid"
-_READ_ONLY = "agentdb_read_only"
 _QUIET: dict[str, Any] = {"hide_parameters": True, "logging_name": LOGGING_NAME}
 _configured: WeakKeyDictionary[Engine, Configuration] = WeakKeyDictionary()
 
@@ -95,7 +90,7 @@ def make_sync_engine(url: str | URL, settings: Settings, *, schema: str | None =
     hide_values()
     translate_errors(engine)
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, settings)
+        set_up_sqlite(engine, settings)
     elif schema is not None:
         follow_schema(engine, schema, set_own_path(schema))
     return engine
@@ -165,13 +160,7 @@ def _prepare(engine: Engine, settings: Settings, schema: str | None, *, own: boo
     _guard_forks(engine)
     _guard_commits(engine)
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, settings)
-        _give_up(engine)
-        # SQLite numbers the rows of one INSERT in their order. SQLAlchemy does not rely on that by
-        # itself, and would send one INSERT for each row of a table that numbers them.
-        engine.dialect.insertmanyvalues_implicit_sentinel = (
-            InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
-        )
+        prepare_sqlite(engine, settings)
     elif own:
         prepare_postgresql(engine, settings, schema)
     elif schema is not None:
@@ -202,7 +191,10 @@ def _pool_arguments(url: URL, settings: Settings) -> dict[str, Any]:
 
 def _connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
     if url.drivername == "sqlite+aiosqlite":
-        return {"timeout": settings.busy_timeout, "async_creator_fn": connect}
+        return {
+            "timeout": settings.busy_timeout,
+            "async_creator_fn": WriteQueue(settings.busy_timeout).connect,
+        }
     if url.get_backend_name() == "sqlite":
         return {"timeout": settings.busy_timeout}
     arguments: dict[str, Any] = {
@@ -274,77 +266,3 @@ def _guard_commits(engine: Engine) -> None:
         if not stands:
             connection.connection.rollback()
             raise AgentDBError("an earlier statement failed, so the unit of work was rolled back")
-
-
-def _give_up(engine: Engine) -> None:
-    """Stop the statement of a cancelled task, and drop a connection whose transaction is gone."""
-
-    @event.listens_for(engine, "handle_error")
-    def interrupt(context: ExceptionContext) -> None:
-        connection = context.connection
-        if connection is None or connection.invalidated:
-            return
-        adapted: Any = connection.connection.dbapi_connection
-        if isinstance(context.original_exception, Exception) or not hasattr(adapted, "run_async"):
-            return
-        # It would go on in the thread of its connection, and hold the lock. So would the connection
-        # if it were dropped: SQLite closes it when its last cursor is gone. So it is rolled back
-        # and kept, unless it waits for the lock, which cannot be interrupted.
-        adapted.run_async(_interrupt)
-        if is_memory(engine.url) or _is_work(context.statement):
-            context.is_disconnect = False
-
-    @event.listens_for(engine, "handle_error")
-    def discard(context: ExceptionContext) -> None:
-        # After some failures, a full disk for one, SQLite has rolled back: there is no savepoint to
-        # return to, and what follows would be stored at once.
-        connection = context.connection
-        if connection is None or connection.invalidated or not _is_work(context.statement):
-            return
-        if is_memory(engine.url):
-            return  # the database is the connection
-        driver: Any = connection.connection.driver_connection
-        if isinstance(context.original_exception, sqlite3.Error) and not driver.in_transaction:
-            context.is_disconnect = True
-            context.invalidate_pool_on_disconnect = False
-
-
-def _is_work(statement: str | None) -> bool:
-    return statement is not None and not statement.startswith(("BEGIN", "PRAGMA"))
-
-
-async def _interrupt(driver: Any) -> None:
-    await driver.interrupt()
-
-
-def _prepare_sqlite(engine: Engine, settings: Settings) -> None:
-    @event.listens_for(engine, "connect")
-    def set_up(dbapi_connection: Any, _: ConnectionPoolEntry) -> None:
-        # The driver must not begin transactions by itself: it would begin them DEFERRED, and a
-        # transaction that reads before it writes then fails instead of waiting.
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA foreign_keys")
-        if cursor.fetchone() != (1,):
-            raise ConfigurationError("this SQLite was built without foreign keys")
-        cursor.execute(f"PRAGMA busy_timeout = {int(settings.busy_timeout * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA synchronous = {settings.synchronous}")
-        cursor.close()
-        register_functions(dbapi_connection)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(READ_ONLY_OPTION):
-            connection.info[_READ_ONLY] = True
-            send_scripts(connection, "PRAGMA query_only = ON", "BEGIN")
-        else:
-            send_scripts(connection, "BEGIN IMMEDIATE")
-
-    @event.listens_for(engine, "reset")
-    def reset(dbapi_connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-        if dbapi_connection is not None and record.info.pop(_READ_ONLY, False):
-            cursor = dbapi_connection.cursor()
-            cursor.execute("PRAGMA query_only = OFF")
-            cursor.close()

@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
-from agentdb.commits import to_the_end
 from agentdb.driver_errors import READ_ONLY_OPTION
 from agentdb.engines import make_async_engine
 from agentdb.errors import ConfigurationError, UnavailableError
 from agentdb.hints import carry_hints, share_hints
-from agentdb.sessions import UnitSession
 from agentdb.settings import Settings
 from agentdb.tenancy.binding import SCOPE_OPTION
 from agentdb.tenancy.scope import Scope
@@ -57,8 +55,8 @@ class Pools:
         if self.platform is not None:
             yield self.platform
 
-    async def begin(self, scope: Scope, *, read_only: bool = False) -> AsyncSession:
-        """Return a session whose transaction has begun; give it to `end`, whatever becomes of it.
+    async def begin(self, scope: Scope, *, read_only: bool = False) -> AsyncConnection:
+        """Return a connection whose transaction has begun.
 
         A pooled connection that turns out broken is replaced once.
 
@@ -70,27 +68,14 @@ class Pools:
         engine = self.platform if scope.is_system and self.platform is not None else self.main
         options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
         for last in (False, True):
-            session = AsyncSession(engine, sync_session_class=UnitSession, expire_on_commit=False)
             try:
-                await session.run_sync(Session.connection, execution_options=options)
+                return AsyncConnection(engine, await greenlet_spawn(_begin, engine, options))
             except PoolTimeoutError as error:
                 raise UnavailableError("no connection became free in time") from error
             except UnavailableError as error:
                 if last or not error.lost:
                     raise
-            else:
-                return session
         raise AssertionError  # the last try returned or raised
-
-    async def end(self, session: AsyncSession) -> None:
-        """Roll back what *session* has not committed, and let its entities go.
-
-        A broken connection is thrown away.
-        """
-        if session.in_transaction():
-            await to_the_end(session.close())
-        else:
-            session.expunge_all()
 
     async def dispose(self) -> None:
         """Close all idle connections."""
@@ -115,6 +100,17 @@ class Pools:
         if known is not None and not is_memory(self.main.url):
             for engine in self:
                 await engine.dispose()
+
+
+def _begin(engine: AsyncEngine, options: dict[str, Any]) -> Connection:
+    """Check out and begin at one go: each call of an `AsyncConnection` is a greenlet of its own."""
+    connection = engine.sync_engine.connect().execution_options(**options)
+    try:
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _beside(url: URL, platform_url: URL) -> URL:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from agentdb.answers import take_in
 from agentdb.direct import Call, Row, send
 from agentdb.driver_errors import orm_errors
 from agentdb.orm import Base
@@ -34,14 +35,28 @@ class Unit:
     """A session, whose data it may touch, and its clock.
 
     Attributes:
-        session: The session of the unit; one transaction.
         scope: The tenant, or the reason of a system unit.
     """
 
     def __init__(self, session: AsyncSession, scope: Scope, clock: Clock | None = None) -> None:
-        self.session = session
+        self._session = session
         self.scope = scope
         self._clock = clock
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session of the unit; one transaction."""
+        return self._session
+
+    @property
+    def hinted(self) -> set[str] | None:
+        """Topics of which hints are given after COMMIT; None where the host commits."""
+        return None
+
+    @property
+    def used_session(self) -> AsyncSession | None:
+        """The session, if there is one yet."""
+        return getattr(self, "_session", None)
 
     @property
     def tenant(self) -> UUID | None:
@@ -146,11 +161,24 @@ class Unit:
         if entity is not None:
             await self.session.refresh(entity)
 
+    @property
+    def unflushed(self) -> AsyncSession | None:
+        """The session, if it has what is not flushed yet."""
+        session = self.used_session
+        if session is not None and (session.new or session.dirty or session.deleted):
+            return session
+        return None
+
+    def adopt(self, entity: Base) -> None:
+        """Make an entity that has no session the unit's: a statement has just answered its row."""
+        take_in(self.session.sync_session, entity)
+
     def loaded(self, model: type[Base], key: Iterable[Any]) -> Base | None:
         """Return the entity with *key* if the unit has it already; nothing is fetched."""
-        session = self.session.sync_session
-        if not session.identity_map:
+        used = self.used_session
+        if used is None or not used.sync_session.identity_map:
             return None
+        session = used.sync_session
         entity: Base | None = session.identity_map.get(session.identity_key(model, tuple(key)))
         return entity
 

@@ -112,6 +112,12 @@ async def claim(place: Place, _: int) -> None:
         assert await uow.conversation_run_queue_items.claim()
 
 
+async def claim_some(place: Place, _: int) -> None:
+    """Claim as many runs as are ready, which is less than asked for."""
+    async with place.database.begin_system(reason="test") as uow:
+        assert len(await uow.conversation_run_queue_items.claim(limit=10)) == 1
+
+
 async def claim_nothing(place: Place, _: int) -> None:
     """Ask for a run where none is ready."""
     async with place.database.begin_system(reason="test") as uow:
@@ -193,22 +199,23 @@ class Verb(NamedTuple):
 
 
 VERBS = (
-    Verb(append, Cost(2, 2), Cost(3, 5)),
-    Verb(append_frames, Cost(2, 2), Cost(101, 5)),
-    Verb(replay, Cost(2, 3), Cost(2, 8)),
-    Verb(transcript, Cost(2, 3), Cost(2, 8)),
-    Verb(search, Cost(2, 3), Cost(2, 14)),
-    Verb(count_up, Cost(1, 2), Cost(1, 4)),
-    Verb(count_user_up, Cost(2, 4), Cost(2, 8)),
-    Verb(meter, Cost(1, 2), Cost(1, 4)),
-    Verb(enqueue, Cost(3, 3), Cost(3, 5)),
-    Verb(claim, Cost(1, 3), Cost(1, 4), with_run),
-    Verb(claim_nothing, Cost(3, 5), Cost(3, 9)),
-    Verb(beat, Cost(1, 2), Cost(1, 4), with_claim),
-    Verb(complete, Cost(3, 2), Cost(3, 4), with_claim),
-    Verb(fail, Cost(3, 2), Cost(3, 4), with_claim),
-    Verb(by_token, Cost(1, 3), Cost(1, 10)),
-    Verb(by_email, Cost(1, 3), Cost(1, 10)),
+    Verb(append, Cost(2, 2), Cost(3, 4)),
+    Verb(append_frames, Cost(2, 2), Cost(3, 4)),
+    Verb(replay, Cost(2, 3), Cost(2, 3)),
+    Verb(transcript, Cost(2, 3), Cost(2, 3)),
+    Verb(search, Cost(1, 2), Cost(1, 2)),
+    Verb(count_up, Cost(1, 2), Cost(1, 3)),
+    Verb(count_user_up, Cost(1, 2), Cost(1, 3)),
+    Verb(meter, Cost(1, 2), Cost(1, 3)),
+    Verb(enqueue, Cost(3, 3), Cost(3, 4)),
+    Verb(claim, Cost(1, 3), Cost(1, 3), with_run),
+    Verb(claim_some, Cost(1, 3), Cost(1, 3), with_run),
+    Verb(claim_nothing, Cost(3, 5), Cost(3, 5)),
+    Verb(beat, Cost(1, 2), Cost(1, 3), with_claim),
+    Verb(complete, Cost(3, 2), Cost(3, 3), with_claim),
+    Verb(fail, Cost(3, 2), Cost(3, 3), with_claim),
+    Verb(by_token, Cost(1, 3), Cost(1, 2)),
+    Verb(by_email, Cost(1, 3), Cost(1, 2)),
 )
 
 

@@ -121,6 +121,17 @@ async def test_a_search_on_postgresql_begins_with_the_words(
         plans[0].assert_scans_nothing()
 
 
+@pytest.mark.agentdb_only("postgres")
+async def test_only_one_of_two_ways_to_search_is_gone(
+    unit: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which one is decided once, and not for each row."""
+    work = partial(unit.agent_conversations.search, "refund")
+    (plan,) = await sent_plans(unit, work, monkeypatch)
+
+    assert plan.text.count("One-Time Filter") == 2
+
+
 @pytest.mark.agentdb_only("sqlite")
 async def test_a_search_on_sqlite_walks_the_conversations_of_the_tenant(
     unit: UnitOfWork, monkeypatch: pytest.MonkeyPatch

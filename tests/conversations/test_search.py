@@ -169,6 +169,25 @@ async def test_the_pages_end_with_the_best_hits(
     assert [hit.conversation.id for page in pages for hit in page] == expected[:3]
 
 
+@pytest.mark.agentdb_only("postgres")
+@pytest.mark.parametrize("bound", ["_FEW", "_SHORT"])
+async def test_a_large_tenant_is_searched_another_way_and_finds_the_same(
+    agentdb_uow: UnitOfWork, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """Large by its conversations or by their messages: the same hits, in the same order."""
+    await ties(agentdb_uow, 5)
+    await told(agentdb_uow, "hidden", "hello", "a late refund")
+    search = agentdb_uow.agent_conversations.search
+    small = [await search("refund"), await search("refund", agent_entrypoint="triage")]
+    monkeypatch.setattr(searching, bound, 5)
+    searching.ranked_hits.cache_clear()
+    large = [await search("refund"), await search("refund", agent_entrypoint="triage")]
+    searching.ranked_hits.cache_clear()
+
+    assert [[*page] for page in large] == [[*page] for page in small]
+    assert [len(page.items) for page in small] == [6, 6]
+
+
 async def test_a_search_is_narrowed_by_agent_and_user(
     agentdb_uow: UnitOfWork, agentdb_make: Factory
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Result, Select, Update
 
 from agentdb import UnitOfWork
-from agentdb.direct import Call, Row
+from agentdb.direct import Call, Row, Rows
 from agentdb.ledger.payloads import locate_objects
 from agentdb.objects import MemoryObjectStore
 from agentdb.operations import append_ledger, delete_conversation, truncate_from
@@ -48,8 +48,10 @@ async def plans_of(unit: UnitOfWork, verb: Verb, monkeypatch: pytest.MonkeyPatch
     plans: list[Plan] = []
     execute, send = unit.execute, unit.send
 
-    async def note(statement: Any, parameters: Mapping[str, Any] | None) -> None:
+    async def note(statement: Any, parameters: Mapping[str, Any] | Rows | None) -> None:
         kind: Any = statement.__class__
+        if isinstance(parameters, Rows):
+            return  # an insert
         if kind is Select or (kind is Update and not parameters):
             bound = statement.params(parameters) if parameters else statement
             plans.append(await explain(unit, bound.execution_options(**{CONFINED: True})))

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from agentdb import Database, LedgerFrame, UnitOfWork
+from agentdb.batch import TURN
 from agentdb.errors import (
     InvalidCursorError,
     InvalidValueError,
@@ -123,6 +124,23 @@ async def test_a_batch_sent_again_is_skipped(agentdb_uow: UnitOfWork) -> None:
     assert [result.inserted for result in again] == [False] * 3 + [True] * 2
     assert [r.id for r in first] == [r.id for r in again][:3]
     assert len(await walk(agentdb_uow, conversation)) == 5
+
+
+async def test_a_large_batch_tells_what_it_recorded_and_what_was_there(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """Frames before it and in the midst of it have the rows that they had."""
+    conversation = await begun(agentdb_uow)
+    ledger = agentdb_uow.conversation_ledger_events
+    size = 2 * TURN + 2
+    known = {0, TURN, size - 1}
+    there = await ledger.append(conversation, [frame(n) for n in sorted(known)])
+    told = await ledger.append(conversation, [frame(n) for n in range(size)])
+    stored = await walk(agentdb_uow, conversation, limit=1000)
+
+    assert [one.inserted for one in told] == [n not in known for n in range(size)]
+    assert [told[n].id for n in sorted(known)] == [one.id for one in there]
+    assert {f.event_id: f.id for f in stored} == {n: one.id for n, one in enumerate(told)}
 
 
 @pytest.mark.agentdb_commits

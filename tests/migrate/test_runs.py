@@ -11,6 +11,7 @@ from agentdb import Database, migrate
 from agentdb.engines import make_sync_engine
 from agentdb.errors import ConfigurationError, SchemaVersionError
 from agentdb.settings import Settings
+from agentdb.testing import capture_statements
 from agentdb.version import VERSION_TABLE
 
 
@@ -35,6 +36,15 @@ def test_an_upgrade_reaches_the_head_and_repeats_without_effect(agentdb_empty_ur
     assert [migrate.current(agentdb_empty_url)] == migrate.heads()
     assert len(tables_at(agentdb_empty_url) - {VERSION_TABLE}) == 46
     assert migrate.check(agentdb_empty_url) == []
+
+
+def test_an_upgrade_with_nothing_to_do_asks_for_the_revision_alone(agentdb_empty_url: str) -> None:
+    """A replica that starts waits for two statements, and takes no lock."""
+    migrate.upgrade(agentdb_empty_url)
+    with capture_statements() as sent:
+        migrate.upgrade(agentdb_empty_url)
+
+    assert len([line for line in sent if not line.startswith("PRAGMA")]) <= 2
 
 
 def test_a_downgrade_takes_back_what_lies_above(agentdb_empty_url: str) -> None:

@@ -7,9 +7,9 @@ from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, select
 
-from agentdb.auth.models import UsageCounter
+from agentdb.auth.models import TenantUserMembership, UsageCounter
 from agentdb.auth.values import UsageCounterGranularity
 from agentdb.errors import InvalidValueError
 from agentdb.repository.counting import Insert, counting
@@ -20,6 +20,7 @@ from agentdb.types import BigInteger, Date, Uuid
 
 _TABLE = UsageCounter.__tablename__
 _tenants = table_of(TenantAccount)
+_memberships = table_of(TenantUserMembership)
 
 SUMS = ("input_tokens", "output_tokens", "requests", "storage_bytes")
 """The columns that add up."""
@@ -82,16 +83,29 @@ def is_tenant(tenant: Any) -> ColumnElement[bool]:
     return exists(select(_tenants.c.id).where(_tenants.c.id == tenant))
 
 
+def _is_member(tenant: Any, user: Any) -> ColumnElement[bool]:
+    mine = _memberships.c.tenant_id == tenant, _memberships.c.user_id == user
+    return exists(select(_memberships.c.id).where(*mine))
+
+
 @cache
-def count_up(*, by_user: bool, on_postgresql: bool) -> Insert:
-    """Add to a counter of a user or of nobody: sums grow, the level of storage also falls."""
+def count_up(*, by_user: bool, by_member: bool, on_postgresql: bool) -> Insert:
+    """Add to a counter of a user or of nobody: sums grow, the level of storage also falls.
+
+    Args:
+        by_user: Whether there is a user.
+        by_member: Whether the user has to be a member of the tenant, else nothing is counted.
+        on_postgresql: Whether the database is PostgreSQL, else it is SQLite.
+    """
+    tenant, user = bindparam("tenant_id", type_=Uuid()), bindparam("user_id", type_=Uuid())
+    parents = [is_tenant(tenant), *([_is_member(tenant, user)] if by_member else [])]
     greatest = func.greatest if on_postgresql else func.max
     change = bindparam("storage_change", type_=BigInteger())
     level = greatest(table_of(UsageCounter).c.storage_bytes + change, literal_column("0"))
     return counting(
         UsageCounter,
         counter_key(by_user=by_user),
-        is_tenant(bindparam("tenant_id", type_=Uuid())),
+        and_(*parents),
         {**dict.fromkeys(SUMS), "storage_bytes": level},
         {"created_at": False, "updated_at": True},
         on_postgresql=on_postgresql,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, cast
@@ -69,20 +69,36 @@ def _attachments(attachments: Any) -> list[Any]:
     return values
 
 
-def stored_messages(conversation: UUID, columns: Columns, made: list[Row]) -> list[MessageRow]:
+def stored_messages(
+    conversation: UUID, given: Sequence[NewMessage], columns: Columns, made: list[Row]
+) -> list[MessageRow]:
     """Return the messages of an append, in order.
 
     Args:
         conversation: Their conversation.
-        columns: What was given.
+        given: The messages.
+        columns: What was stored of them.
         made: What the append made of each.
     """
     made.sort(key=lambda row: row[2])
     numbers, segments, positions, stamps = zip(*made, strict=True)
-    documents = {name: map(json.loads, columns[name]) for name in ("content", "attachments")}
-    given = [documents.get(name) or columns.get(name) or repeat(None) for name in GIVEN]
-    rows = zip(numbers, repeat(conversation), segments, positions, *given, stamps, strict=False)
+    documents: dict[str, Iterable[Any]] = {
+        "content": map(_read_content, given, columns["content"]),
+        "attachments": map(_read_attachments, columns["attachments"]),
+    }
+    stored = [documents.get(name) or columns.get(name) or repeat(None) for name in GIVEN]
+    rows = zip(numbers, repeat(conversation), segments, positions, *stored, stamps, strict=False)
     return [MessageRow(*row) for row in rows]
+
+
+def _read_content(message: NewMessage, stored: str) -> dict[str, Any]:
+    """Return a content as it is read back; what a plain text comes to needs no reading."""
+    text = message.content
+    return {"text": text} if type(text) is str else json.loads(stored)
+
+
+def _read_attachments(stored: str) -> list[Any]:
+    return [] if stored == _NOTHING else json.loads(stored)
 
 
 def message_rows(rows: list[Row]) -> list[MessageRow]:

@@ -106,6 +106,7 @@ class State(NamedTuple):
         segment: The active segment, if there is one.
         newest_message: The stamp of the last message, if there is any.
         newest_frame: The stamp of the last frame, if there is any.
+        last_frame: The row of the last frame, if there is any.
     """
 
     conversation: UUID
@@ -114,6 +115,7 @@ class State(NamedTuple):
     segment: UUID | None
     newest_message: datetime | None
     newest_frame: datetime | None
+    last_frame: int | None
 
 
 async def read_state(unit: Unit, ref: ConversationRef, tenant: UUID) -> State:

@@ -20,6 +20,10 @@ from sqlalchemy import (
     Double,
     Integer,
     ScalarSelect,
+    SelectBase,
+    Subquery,
+    and_,
+    any_,
     bindparam,
     cast,
     false,
@@ -29,6 +33,7 @@ from sqlalchemy import (
     true,
     tuple_,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.types import NullType
@@ -42,6 +47,7 @@ from agentdb.conversations.statements import (
     visible_message,
 )
 from agentdb.conversations.texts import has_text, text_of
+from agentdb.direct import Row
 from agentdb.errors import ValueTooLongError
 from agentdb.paging import decode_cursor, encode_cursor, fingerprint
 from agentdb.sqlite_functions import MATCHES, words_of
@@ -53,6 +59,15 @@ MAX_QUERY = 500
 
 MAX_HITS = 1000
 """How many of the best hits the pages of a search on PostgreSQL lead through."""
+
+_FEW = 500
+"""Up to this many conversations, those of a tenant go into an array."""
+
+_SHORT = 100_000
+"""Up to this many messages in them: all their places in the table are collected."""
+
+_HIT = 4
+"""Columns that tell of a hit; those of its conversation follow."""
 
 _QUERY = bindparam("query", type_=String())
 _LIMIT = bindparam("limit", type_=Integer())
@@ -68,12 +83,14 @@ class Found(NamedTuple):
         updated_at: When it was last written, about.
         message_id: The message.
         score: How well it fits.
+        row: All columns of the conversation.
     """
 
     id: UUID
     updated_at: datetime
     message_id: int
     score: float
+    row: Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +152,7 @@ class Search:
         parameters.update(query=normalize("NFC", self.query), limit=limit)
         calls = [(_plan_anew(), parameters)] if unit.is_postgresql else []
         rows = await unit.send(*calls, (statement, parameters))
-        return [Found(*row) for row in rows[-1]]
+        return [Found._make((*row[:_HIT], row[_HIT:])) for row in rows[-1]]
 
 
 @cache
@@ -175,17 +192,63 @@ def ranked_hits(chosen: frozenset[str], *, started: bool) -> Query:
     order = [best.c.score.desc(), best.c.updated_at.desc(), best.c.id.desc()]
     capped = select(best).order_by(*order).limit(MAX_HITS).subquery("capped")
     place = (capped.c.score, capped.c.updated_at, capped.c.id)
-    # The driver makes a float of it, and the type would only know so from the driver's cursor.
-    score = type_coerce(capped.c.score, NullType()).label("score")
-    query = select(capped.c.id, capped.c.updated_at, capped.c.message_id, score)
-    query = query.order_by(*(column.desc() for column in place)).limit(_LIMIT)
+    hits = select(capped).order_by(*(column.desc() for column in place)).limit(_LIMIT)
     if started:
-        query = query.where(tuple_(*place) < tuple_(bindparam("score", type_=_DOUBLE), *_POSITION))
-    return query
+        hits = hits.where(tuple_(*place) < tuple_(bindparam("score", type_=_DOUBLE), *_POSITION))
+    return _with_rows(hits.subquery("page"))
+
+
+def _with_rows(page: Subquery) -> Query:
+    """Return the hits of a page with their conversations, in order."""
+    # The driver makes a float of it, and the type would only know so from the driver's cursor.
+    score = type_coerce(page.c.score, NullType()).label("score")
+    return (
+        select(page.c.id, page.c.updated_at, page.c.message_id, score, *conversations.c)
+        .join_from(page, conversations, conversations.c.id == page.c.id)
+        .order_by(page.c.score.desc(), page.c.updated_at.desc(), page.c.id.desc())
+    )
 
 
 def _best(chosen: frozenset[str]) -> Query:
     """Return each conversation with its best message."""
+    hits = _hits(chosen).subquery("hits")
+    return (
+        select(hits.c.id, hits.c.updated_at, hits.c.message_id, hits.c.score)
+        .ext(distinct_on(hits.c.id))
+        .order_by(hits.c.id, hits.c.score.desc(), hits.c.position.desc())
+    )
+
+
+def _hits(chosen: frozenset[str]) -> SelectBase:
+    """Find the messages with the words; of a tenant in one of two ways, as its size decides.
+
+    Where the tenant has few conversations, the planner would look each up in the index of words,
+    from its beginning: their keys are an array, so that it is looked up once. It cannot tell how
+    long the array is, and so would take it for a tenant of any size.
+    """
+    if "tenant" not in chosen:
+        return _matches(chosen)
+    few = _has_few_conversations().cte("tenant")
+    is_small = select(few.c.is_small).scalar_subquery()
+    keys = func.array(select(conversations.c.id).where(*_filters(chosen)).scalar_subquery())
+    among = messages.c.conversation_id == any_(keys)
+    return union_all(_matches(chosen, is_small, among), _matches(chosen, ~is_small))
+
+
+def _has_few_conversations() -> Query:
+    """Return whether the tenant's conversations are worth an array; few of them are read."""
+    some = select(conversations.c.message_count).where(conversations.c.tenant_id == TENANT)
+    # An order that an index has: else the table might be read from its start until enough are
+    # found, and the tenant's rows may be its last.
+    some = some.order_by(conversations.c.updated_at.desc()).limit(literal_column(f"{_FEW + 1}"))
+    count = some.subquery("some").c.message_count
+    size = func.coalesce(func.sum(count), literal_column("0"))
+    few = func.count() <= literal_column(f"{_FEW}")
+    return select(and_(few, size <= literal_column(f"{_SHORT}")).label("is_small"))
+
+
+def _matches(chosen: frozenset[str], *where: ColumnElement[bool]) -> Query:
+    """Find the messages with the words, and how well each fits."""
     words = func.plainto_tsquery(_ENGLISH, _QUERY)
     # A rank has single precision: as such it would not equal itself once it was in a cursor.
     score = cast(func.ts_rank(messages.c.text_tsv, words), _DOUBLE)
@@ -194,9 +257,9 @@ def _best(chosen: frozenset[str]) -> Query:
             conversations.c.id,
             conversations.c.updated_at,
             messages.c.id.label("message_id"),
+            messages.c.position,
             score.label("score"),
         )
-        .ext(distinct_on(conversations.c.id))
         .select_from(messages)
         .join(conversations, conversations.c.id == messages.c.conversation_id)
         .join(segments, segments.c.id == messages.c.segment_id)
@@ -206,8 +269,8 @@ def _best(chosen: frozenset[str]) -> Query:
             func.coalesce(has_text(messages.c.content, postgresql=True), false()),
             visible_message(),
             *_filters(chosen),
+            *where,
         )
-        .order_by(conversations.c.id, score.desc(), messages.c.position.desc())
     )
 
 
@@ -221,6 +284,7 @@ def recent_hits(chosen: frozenset[str], *, started: bool) -> Query:
         conversations.c.updated_at,
         found.label("message_id"),
         literal_column("1.0", _DOUBLE).label("score"),
+        *conversations.c,
     ).where(found.is_not(None), *_filters(chosen))
     if started:
         query = query.where(tuple_(*place) < tuple_(*_POSITION))

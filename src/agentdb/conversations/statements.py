@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Column,
     ColumnElement,
     Insert,
     Integer,
@@ -119,7 +120,11 @@ def newest_message(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
 
 def newest_frame(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
     """Return the stamp of the conversation's last frame."""
-    mine = select(events.c.ingested_at).where(
+    return _of_last_frame(events.c.ingested_at, conversation)
+
+
+def _of_last_frame(column: Column[Any], conversation: Any) -> ScalarSelect[Any]:
+    mine = select(column).where(
         events.c.tenant_id == TENANT, events.c.conversation_id == conversation
     )
     return mine.order_by(events.c.id.desc()).limit(ONE).scalar_subquery()
@@ -209,6 +214,7 @@ def append_state(*, by_key: bool) -> Query:
         active.scalar_subquery(),
         newest_message(mine),
         newest_frame(mine),
+        _of_last_frame(events.c.id, mine),
     ).where(named, conversations.c.tenant_id == TENANT)
 
 

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
-from agentdb.sessions import UnitSession
 from agentdb.tenancy.predicates import model_of
 from agentdb.unit import Unit
 
@@ -81,11 +80,13 @@ def share_hints(engine: Engine, other: Engine) -> None:
 
 def hint_after_commit(unit: Unit, topic: str) -> None:
     """Give a hint of *topic* when the unit has committed; once, however often it is called."""
+    if unit.hinted is not None:
+        unit.hinted.add(topic)
+        return
     session = unit.session.sync_session
     if _HINTED not in session.info:
         session.info[_HINTED] = set()
-        if not isinstance(session, UnitSession):
-            event.listen(session, "after_commit", _after_commit)
+        event.listen(session, "after_commit", _after_commit)
     session.info[_HINTED].add(topic)
 
 
@@ -97,6 +98,3 @@ def _after_commit(session: Session) -> None:
     engine: Engine = bind.engine if isinstance(bind, Connection) else bind
     while topics:
         hints_of(engine).committed(topics.pop())
-
-
-event.listen(UnitSession, "after_commit", _after_commit)

@@ -12,7 +12,9 @@ from agentdb.batch import (
     check_columns,
     encode_batch,
     guard_batch,
+    plain_columns,
     plain_rows,
+    rows_in_turn,
     send_in_turn,
     stored_instant,
 )
@@ -29,6 +31,7 @@ from agentdb.ledger.statements import (
     GIVEN,
     append_frame_embedded,
     append_frames,
+    frames_after,
     recorded_frame_embedded,
     recorded_frames,
 )
@@ -130,7 +133,7 @@ def _form(unit: Unit, columns: Columns) -> Any:
     """Return a batch as the statement of the database takes it."""
     if unit.is_postgresql:
         return encode_batch(events, columns)
-    return plain_rows(events, GIVEN, columns)
+    return plain_columns(events, GIVEN, columns)
 
 
 async def _recorded(unit: Unit, conversation: UUID, columns: Columns) -> Frames:
@@ -182,7 +185,7 @@ async def _insert_rows(
     unit: Unit, ref: ConversationRef, tenant: UUID, columns: Columns, now: datetime | None
 ) -> tuple[UUID, Frames]:
     """Insert on SQLite, where the unit holds the write lock."""
-    rows = _form(unit, columns)
+    form = _form(unit, columns)
     state = await read_state(unit, ref, tenant)
     if state.segment is None:
         return state.conversation, {}
@@ -193,5 +196,10 @@ async def _insert_rows(
         "segment_id": state.segment.hex,
         "ingested_at": stored_instant(at),
     }
-    calls = [(append_frame_embedded(), {**row, **place}) for row in rows]
-    return state.conversation, _by_frame(await send_in_turn(unit, calls))
+    size = len(columns["event_id"])
+    *turns, last = rows_in_turn(form | {name: [value] * size for name, value in place.items()})
+    for turn in turns:
+        await unit.send((append_frame_embedded(), turn))
+    mine = {"tenant": tenant, "conversation": state.conversation, "after": state.last_frame or 0}
+    _, found = await unit.send((append_frame_embedded(), last), (frames_after(), mine))
+    return state.conversation, _by_frame(found)

@@ -102,20 +102,29 @@ def append_frames() -> Insert:
         .order_by(batch.c[ORDINAL])
     )
     inserted: Any = postgresql_insert(events)
-    return _recording(inserted.from_select(_WRITTEN, rows, include_defaults=False))
+    inserted = inserted.from_select(_WRITTEN, rows, include_defaults=False)
+    statement: Insert = _recording(inserted).returning(*_FRAME)
+    return statement
 
 
 @cache
 def append_frame_embedded() -> Insert:
     """Append a frame on SQLite, its values as they are stored, unless it is recorded already."""
-    inserted: Any = sqlite_insert(events)
-    return _recording(inserted.values({name: stored(name) for name in _WRITTEN}))
-
-
-def _recording(inserted: Any) -> Insert:
-    frame = [events.c.conversation_id, events.c.stream_id, events.c.event_id]
-    statement: Insert = inserted.on_conflict_do_nothing(index_elements=frame).returning(*_FRAME)
+    values = {name: stored(name) for name in _WRITTEN}
+    statement: Insert = _recording(sqlite_insert(events).values(values))
     return statement
+
+
+def _recording(inserted: Any) -> Any:
+    frame = [events.c.conversation_id, events.c.stream_id, events.c.event_id]
+    return inserted.on_conflict_do_nothing(index_elements=frame)
+
+
+@cache
+def frames_after() -> Query:
+    """Find the rows of the frames of a conversation after one of them."""
+    mine = [events.c.tenant_id == TENANT, events.c.conversation_id == CONVERSATION]
+    return select(*_FRAME).where(*mine, events.c.id > bindparam("after", type_=RowId()))
 
 
 @cache

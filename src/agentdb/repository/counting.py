@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Column, ColumnElement, and_, bindparam, func, select, true
@@ -79,9 +80,16 @@ def _parameter(column: Column[Any], prefix: str = "") -> ColumnElement[Any]:
 
 def room(model: type[Base], amounts: Mapping[str, int]) -> dict[str, int]:
     """Return how large each sum may be so that it can still grow by its amount."""
-    columns: Any = table_of(model).c
-    most = {name: (1 << (columns[name].type.bits - 1)) - 1 for name in amounts}
+    kind: Any = model
+    most = _largest(kind)
     return {f"{_ROOM}{name}": most[name] - max(amount, 0) for name, amount in amounts.items()}
+
+
+@cache
+def _largest(model: Any) -> dict[str, int]:
+    """Return the largest number that each column of numbers holds."""
+    kinds: dict[str, Any] = {column.name: column.type for column in table_of(model).c}
+    return {n: (1 << (k.bits - 1)) - 1 for n, k in kinds.items() if hasattr(k, "bits")}
 
 
 async def add_up(
@@ -103,14 +111,19 @@ async def add_up(
         InvalidValueError: A column refuses its value.
         ValueOutOfRangeError: A value exceeds its column.
     """
-    table = table_of(model)
-    for column in table.c:
-        if not column.nullable and values.get(column.name, column) is None:
-            raise InvalidValueError("expects a value", table=table.name, column=column.name)
+    kind: Any = model
+    for name in _required(kind):
+        if name in values and values[name] is None:
+            raise InvalidValueError("expects a value", table=model.__tablename__, column=name)
     await flush_pending(unit)
     moment = unit.frozen(now) or (None if unit.is_postgresql else utc_now())
     (rows,) = await unit.send((statement, {**values, "now": moment}))
     return entity_of(unit, model, rows[0]) if rows else None
+
+
+@cache
+def _required(model: Any) -> tuple[str, ...]:
+    return tuple(column.name for column in table_of(model).c if not column.nullable)
 
 
 def sum_exceeds(model: type[Base], names: Iterable[str]) -> ValueOutOfRangeError:

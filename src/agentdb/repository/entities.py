@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, inspect, select
 from sqlalchemy.orm import class_mapper, make_transient_to_detached
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import manager_of_class, set_committed_value
 
 from agentdb.direct import Row
 from agentdb.orm import Base
-from agentdb.tenancy.guard import trust
 from agentdb.tenancy.predicates import table_of
 from agentdb.unit import Unit
 
@@ -32,31 +31,35 @@ def entity_of(unit: Unit, model: type[M], row: Row) -> M:
         row: All columns of the table, in their order.
     """
     kind: Any = model
-    values = dict(zip(_attributes(kind), row, strict=True))
-    mapper, session = inspect(model), unit.session.sync_session
-    key = [values[mapper.get_property_by_column(c).key] for c in mapper.primary_key]
+    names, places = _attributes(kind)
+    values = dict(zip(names, row, strict=True))
+    key = [row[place] for place in places]
     known: Any = unit.loaded(model, key)
-    entity: Any = known or mapper.class_manager.new_instance()
-    for name, value in values.items():
-        set_committed_value(entity, name, value)
-    if known is None:
+    entity: Any = known or manager_of_class(model).new_instance()
+    if known is not None:
+        for name, value in values.items():
+            set_committed_value(entity, name, value)
+    else:
+        inspect(entity).dict.update(values)  # becomes what is committed
         make_transient_to_detached(entity)
-        session.add(entity)
-        trust(entity)
+        unit.adopt(entity)
     found: M = entity
     return found
 
 
 @cache
-def _attributes(model: Any) -> tuple[str, ...]:
+def _attributes(model: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the attributes of all columns in their order, and the places of the key's."""
     mapper = class_mapper(model)  # unlike `inspect`, it sets up a model that was never queried
-    return tuple(mapper.get_property_by_column(column).key for column in table_of(model).c)
+    names = tuple(mapper.get_property_by_column(column).key for column in table_of(model).c)
+    keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    return names, tuple(map(names.index, keys))
 
 
 async def flush_pending(unit: Unit) -> None:
     """Write what the host has changed, as the ORM does before it reads."""
-    session = unit.session
-    if session.new or session.dirty or session.deleted:
+    session = unit.unflushed
+    if session is not None:
         await session.flush()
 
 

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from agentdb.engines import make_sync_engine
 from agentdb.errors import AgentDBError
+from agentdb.postgresql import open_now
 from agentdb.settings import Settings
 from agentdb.testing.isolation import Isolation
 from agentdb.urls import sync_url
@@ -166,6 +167,8 @@ class JoinedPostgres(JoinedConnection):
             return handle
 
         _connect_by(engine.sync_engine, connect)
+        # What stands for BEGIN is another script: it does not go with the first statement.
+        event.listen(engine.sync_engine, "begin", open_now)
 
     @override
     def sync_engine(self) -> Engine:

@@ -20,6 +20,8 @@ from agentdb.types.base import StrictType, are_of
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
+_WIDTH = len("2026-01-01 00:00:00.000000")
+
 
 def utc_now() -> datetime:
     """Return the current instant, aware and in UTC, whatever the time zone of the process."""
@@ -70,7 +72,7 @@ class UTCDateTime(StrictType[datetime]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         if dialect.name == "postgresql":
             return _in_utc  # the driver has read it, aware
-        return super().result_processor(dialect, coltype)
+        return _reading_text(super().result_processor(dialect, coltype))
 
     @override
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
@@ -78,6 +80,21 @@ class UTCDateTime(StrictType[datetime]):
             return None
         instant: datetime = value
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else _in_utc(instant)
+
+
+def _reading_text(read: Any) -> Callable[[str | None], datetime | None]:
+    """Return what reads text as this type stores it at one go, and any other by *read*."""
+
+    def process(value: str | None) -> datetime | None:
+        if value is not None and len(value) == _WIDTH:
+            try:
+                return datetime.fromisoformat(f"{value}+00:00")
+            except ValueError:
+                pass  # it has an offset, which nobody but others writes
+        found: datetime | None = read(value)
+        return found
+
+    return process
 
 
 def _in_utc(instant: datetime | None) -> datetime | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from agentdb.tenancy.binding import Binding
+from agentdb import postgresql
+from agentdb.tenancy import binding
+from agentdb.tenancy.binding import TELL
 from tests.sizes import Size
 from tests.tenancy.fuzz.arena import Arena, Stored
 from tests.tenancy.fuzz.contents import contents_of
@@ -33,11 +33,7 @@ async def test_a_tenant_that_outlives_its_transaction_is_found(
     stored: Stored, arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above has power: it fails where the setting is one of the connection."""
-    present: Any = vars(Binding)["calls"]
-
-    def kept(binding: Binding) -> list[str]:
-        return [call.replace(", true)", ", false)") for call in present.fget(binding)]
-
-    monkeypatch.setattr(Binding, "calls", property(kept))
+    for module in (binding, postgresql):
+        monkeypatch.setattr(module, "TELL", TELL.replace(", true)", ", false)"))
 
     assert await strays(stored, arena, 20) != []

@@ -83,15 +83,18 @@ class UsageCounterRepository(Repository[UsageCounter, UUID]):
             "storage_change": storage_bytes,
             **room(UsageCounter, {**sums, "storage_bytes": storage_bytes}),
         }
-        if user_id is not None:
-            await self.unit.check(Write(UsageCounter, values))
-        by_user, on_postgresql = user_id is not None, self.unit.is_postgresql
-        statement = count_up(by_user=by_user, on_postgresql=on_postgresql)
+        by_user = user_id is not None
+        # A system unit also counts for people who have left the tenant since.
+        by_member = by_user and self.unit.tenant is not None
+        statement = count_up(
+            by_user=by_user, by_member=by_member, on_postgresql=self.unit.is_postgresql
+        )
         counter = await add_up(self.unit, UsageCounter, statement, values, now)
-        return counter or await self._refuse(tenant)
+        return counter or await self._refuse(tenant, Write(UsageCounter, values))
 
-    async def _refuse(self, tenant: UUID) -> NoReturn:
+    async def _refuse(self, tenant: UUID, write: Write) -> NoReturn:
         """Tell why nothing was counted."""
+        await self.unit.check(write)
         if not (await self.unit.execute(select(is_tenant(tenant)))).scalar_one():
             raise NotFoundError("no such row of tenant_accounts")
         raise sum_exceeds(UsageCounter, SUMS)

@@ -29,6 +29,7 @@ from agentdb.conversations.totals import additions
 from agentdb.conversations.values import ConversationStatus
 from agentdb.paging import Page, check_limit
 from agentdb.repository import Repository
+from agentdb.repository.entities import entity_of, flush_pending
 
 
 class AgentConversationRepository(Repository[AgentConversation, UUID]):
@@ -338,11 +339,11 @@ class AgentConversationRepository(Repository[AgentConversation, UUID]):
         tenant = self.unit.scope.filter(tenant_id)
         search = Search(query, tenant, agent_entrypoint, user_id)
         search.check()
+        await flush_pending(self.unit)
         hits, cursor = await search.page(self.unit, after, limit)
-        rows = await self.get_many([hit.id for hit in hits])
-        # One that was deleted since the hits were found is left out.
-        found = [Hit(rows[hit.id], hit.message_id, hit.score) for hit in hits if hit.id in rows]
-        return Page(tuple(found), cursor)
+        rows = [entity_of(self.unit, AgentConversation, hit.row) for hit in hits]
+        pairs = zip(rows, hits, strict=True)
+        return Page(tuple(Hit(row, hit.message_id, hit.score) for row, hit in pairs), cursor)
 
     async def _set_status(
         self, ref: ConversationRef, status: str, tenant_id: UUID | None, now: datetime | None

@@ -67,7 +67,7 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             await open_segment(self.unit, conversation, tenant)
             conversation, made = await append(self.unit, conversation, tenant, columns, now)
         await self.unit.refresh(AgentConversation, conversation)
-        return stored_messages(conversation, columns, made)
+        return stored_messages(conversation, messages, columns, made)
 
     async def transcript(
         self,

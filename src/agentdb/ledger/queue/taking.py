@@ -84,19 +84,20 @@ async def claim(
 ) -> list[QueueItem]:
     """Claim up to *limit* runs; see the repository.
 
-    Where no lease has ended and enough is ready, as mostly, the first statement is the only one.
+    Where no lease has ended and something is ready, as mostly, the first statement is the only one.
     """
     which: dict[str, Any] = {"confined": action.confined, "postgresql": action.postgresql}
     given = {**lease_of(action, lease), "max_attempts": max_attempts}
     ready = claim_ready(**which, unless_lapsed=True)
+    # What it takes, it takes as there is no lease that has ended.
     taken = await action.write(ready, limit=limit, **given)
-    if len(taken) < limit:
-        found = await action.rows(find_lapsed(**which), limit=limit - len(taken), **given)
+    if not taken:
+        found = await action.rows(find_lapsed(**which), limit=limit, **given)
         if found:
             await end_leases(action, [i for i in found if i.attempt_count >= max_attempts], given)
-            taken += await action.write(claim_lapsed(**which), limit=limit - len(taken), **given)
+            taken = await action.write(claim_lapsed(**which), limit=limit, **given)
         # What held the first claim back may have passed to another worker meanwhile.
-        if len(taken) < limit and (found or not taken):
+        if len(taken) < limit:
             taken += await action.write(claim_ready(**which), limit=limit - len(taken))
     return sorted(taken, key=lambda item: item.id)
 
