@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import Result, Select, Update
+from sqlalchemy import Result, Select, Update, select
 
 from agentdb import UnitOfWork
+from agentdb.conversations.statements import newest_frame
 from agentdb.direct import Call, Row, Rows
 from agentdb.ledger.payloads import locate_objects
 from agentdb.objects import MemoryObjectStore
@@ -159,3 +160,32 @@ async def test_a_page_of_a_replay_is_not_sorted(
     for plan in await plans_of(unit, replay, monkeypatch):
         assert "Sort" not in plan.text, plan.text
         assert "TEMP B-TREE" not in plan.text, plan.text
+
+
+LONG = """
+    INSERT INTO conversation_ledger_events
+        (tenant_id, conversation_id, segment_id, schema_version, kind, stream_id, event_id,
+         server_timestamp, ingested_at, payload_json, payload_size_bytes)
+    SELECT tenant_id, conversation_id, id, 'public_sse_v1', 'message.delta', 'long', n, now(),
+        now(), '{}', 2
+    FROM conversation_ledger_segments, generate_series(1, 5000) n
+    WHERE conversation_id = (SELECT max(conversation_id::text)::uuid FROM agent_conversations)
+"""
+
+
+@pytest.mark.agentdb_only("postgres")
+async def test_the_newest_frame_of_any_conversation_is_the_end_of_its_range(
+    unit: UnitOfWork,
+) -> None:
+    """Few conversations, one of them long: a plan for any of them walks the frames of none."""
+    connection = await unit.session.connection()
+    for statement in (LONG, "ANALYZE conversation_ledger_events"):
+        await connection.exec_driver_sql(statement)
+    query = str(select(newest_frame()).compile(dialect=unit.dialect))
+    numbered = query.replace("%(tenant)s", "$1").replace("%(conversation)s", "$2")
+
+    plan = (await connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {numbered}")).scalars()
+    walked = [line for line in plan if "Index Scan" in line]
+
+    assert len(walked) == 1
+    assert "ix_conversation_ledger_events_tenant_conversation_id_id" in walked[0]

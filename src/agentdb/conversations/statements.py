@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
     text,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.types import TypeEngine
@@ -49,6 +50,9 @@ Query: TypeAlias = Select[*tuple[Any, ...]]
 
 ONE: ColumnElement[int] = literal_column("1")
 """A limit that the plan of a prepared statement knows, unlike a parameter."""
+
+_FIRST_ROW: ColumnElement[int] = literal_column("0")
+_LAST_ROW: ColumnElement[int] = literal_column(str(2**63 - 1))
 
 NOW = bindparam("now", type_=UTCDateTime())
 
@@ -118,9 +122,20 @@ def newest_message(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
     return mine.order_by(messages.c.position.desc()).limit(ONE).scalar_subquery()
 
 
-def newest_frame(conversation: Any = CONVERSATION) -> ScalarSelect[Any]:
-    """Return the stamp of the conversation's last frame."""
-    return _of_last_frame(events.c.ingested_at, conversation)
+def newest_frame() -> ScalarSelect[Any]:
+    """Return the stamp of the conversation's last frame, on PostgreSQL.
+
+    It is the end of a range of the index. Where two equalities fix the conversation, the order is
+    that of the primary key as well, and where there are few conversations a plan for any of them
+    walks that key through the frames of all.
+    """
+    place = events.c.tenant_id, events.c.conversation_id, events.c.id
+    mine = select(events.c.ingested_at).where(
+        tuple_(*place) >= tuple_(TENANT, CONVERSATION, _FIRST_ROW),
+        tuple_(*place) <= tuple_(TENANT, CONVERSATION, _LAST_ROW),
+    )
+    last = mine.order_by(*(column.desc() for column in place)).limit(ONE)
+    return last.scalar_subquery()
 
 
 def _of_last_frame(column: Column[Any], conversation: Any) -> ScalarSelect[Any]:
@@ -213,7 +228,7 @@ def append_state(*, by_key: bool) -> Query:
         conversations.c.updated_at,
         active.scalar_subquery(),
         newest_message(mine),
-        newest_frame(mine),
+        _of_last_frame(events.c.ingested_at, mine),
         _of_last_frame(events.c.id, mine),
     ).where(named, conversations.c.tenant_id == TENANT)
 
