@@ -169,7 +169,7 @@ LONG = """
     SELECT tenant_id, conversation_id, id, 'public_sse_v1', 'message.delta', 'long', n, now(),
         now(), '{}', 2
     FROM conversation_ledger_segments, generate_series(1, 5000) n
-    WHERE conversation_id = (SELECT max(conversation_id::text)::uuid FROM agent_conversations)
+    WHERE conversation_id = (SELECT id FROM agent_conversations ORDER BY id DESC LIMIT 1)
 """
 
 
