@@ -7,14 +7,15 @@ SQLAlchemy over the same models.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import cycle
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from agentdb import Database
+from agentdb import UnitOfWork
 from agentdb.models import ServiceAccountToken, User
 from agentdb.urls import async_url
 from benchmarks.harness import CLIENTS, Bench, Case, Goal, Place, Raw, Role, repeat
@@ -51,6 +52,14 @@ GOALS = tuple(
 )
 
 
+class Begin(Protocol):
+    """Begins a unit of the system."""
+
+    def __call__(self, *, reason: str) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Begin it."""
+        ...
+
+
 Find = Callable[[str], Awaitable[None]]
 """Finds a row by its key."""
 
@@ -61,16 +70,16 @@ async def raw_find(raw: Raw, query: str, key: str) -> None:
         raise LookupError(key)
 
 
-async def our_token(database: Database, key: str) -> None:
+async def our_token(begin: Begin, key: str) -> None:
     """Find a token by the verb."""
-    async with database.read(reason="benchmark") as uow:
+    async with begin(reason="benchmark") as uow:
         if await uow.service_account_tokens.by_refresh_jti(key) is None:
             raise LookupError(key)
 
 
-async def our_user(database: Database, key: str) -> None:
+async def our_user(begin: Begin, key: str) -> None:
     """Find a user by the verb."""
-    async with database.read(reason="benchmark") as uow:
+    async with begin(reason="benchmark") as uow:
         if await uow.users.by_email(key) is None:
             raise LookupError(key)
 
@@ -119,7 +128,8 @@ async def measure(bench: Bench) -> None:
         keys = cycle([pattern.format(n) for n in range(1, count, 7)])
         finders: list[tuple[str, Role, Find]] = [
             (BASE, "baseline", partial(raw_find, place.raw, query)),
-            ("agentdb", "agentdb", partial(ours, place.database)),
+            ("agentdb", "agentdb", partial(ours, place.database.lookup)),
+            ("agentdb, in a transaction", "agentdb", partial(ours, place.database.read)),
             (ORM, "peer", partial(theirs, sessions)),
         ]
         cases = [

@@ -24,6 +24,7 @@ from agentdb.errors import (
     UnavailableError,
 )
 from agentdb.ledger.tailing import Tailing
+from agentdb.lookups import LookUpUnit
 from agentdb.pooled_unit import PooledUnit
 from agentdb.pools import Pools
 from agentdb.settings import Settings
@@ -178,6 +179,31 @@ class Database(Tailing, Claiming):
             reason: Why it reaches across tenants.
         """
         return self._unit(tenant=tenant, system=reason, read_only=True)
+
+    @asynccontextmanager
+    async def lookup(self, *, reason: str) -> AsyncGenerator[UnitOfWork]:
+        """Begin a unit of the system that finds single rows by unique keys; the reason is logged.
+
+        It is for what each request begins with: whose token is it, who has the address. Its verbs
+        are ``by_…`` of the repositories, as ``users.by_email``. On PostgreSQL each is one round
+        trip, without BEGIN and COMMIT, and so has a snapshot of its own, and no time limit but that
+        of the server; one that meets a lost connection is tried once more. On SQLite, and where the
+        tables have a schema of their own, it is a unit of `read`.
+
+        All other verbs raise `PermissionDeniedError`, and change nothing.
+
+        Raises:
+            PermissionDeniedError: Nothing was found, and row-level security hides rows.
+            UnavailableError: As of `begin`.
+        """
+        scope = Scope(reason=reason)
+        _log.info("system unit of work: %s", reason)
+        connection = await self._pools.look(scope)
+        unit = LookUpUnit(connection, scope, self._clock, schema=self.schema)
+        try:
+            yield unit
+        finally:
+            await unit.close()
 
     async def run(
         self,

@@ -102,9 +102,12 @@ class PooledUnit(UnitOfWork):
 
     def _send(self, connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
         if not connection.in_transaction():
-            # The session has ended the one before, and takes part in the next.
-            Session.connection(self.session.sync_session)
+            self._begin(connection)
         return send(connection, calls)
+
+    def _begin(self, _: Connection) -> None:
+        """Begin the next transaction: the session has ended the one before, and takes part."""
+        Session.connection(self.session.sync_session)
 
     async def finish(self) -> None:
         """Flush what is pending, and commit; a cancellation is heard until COMMIT is sent.

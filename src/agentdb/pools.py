@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
 
@@ -17,6 +17,8 @@ from agentdb.driver_errors import READ_ONLY_OPTION
 from agentdb.engines import make_async_engine
 from agentdb.errors import ConfigurationError, UnavailableError
 from agentdb.hints import carry_hints, share_hints
+from agentdb.postgresql import reads_plainly
+from agentdb.search_path import MAP_OPTION
 from agentdb.settings import Settings
 from agentdb.tenancy.binding import SCOPE_OPTION
 from agentdb.tenancy.scope import Scope
@@ -67,15 +69,17 @@ class Pools:
         await self._follow_loop()
         engine = self.platform if scope.is_system and self.platform is not None else self.main
         options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
-        for last in (False, True):
-            try:
-                return AsyncConnection(engine, await greenlet_spawn(_begin, engine, options))
-            except PoolTimeoutError as error:
-                raise UnavailableError("no connection became free in time") from error
-            except UnavailableError as error:
-                if last or not error.lost:
-                    raise
-        raise AssertionError  # the last try returned or raised
+        return await _replacing(engine, _begin, options)
+
+    async def look(self, scope: Scope) -> AsyncConnection:
+        """Return a connection for single SELECTs of the system.
+
+        Where they mean the same without a transaction there is none; errors as of `begin`.
+        """
+        await self._follow_loop()
+        engine = self.platform or self.main
+        options: dict[str, Any] = {READ_ONLY_OPTION: True, SCOPE_OPTION: scope}
+        return await _replacing(engine, _look, options)
 
     async def dispose(self) -> None:
         """Close all idle connections."""
@@ -100,6 +104,32 @@ class Pools:
         if known is not None and not is_memory(self.main.url):
             for engine in self:
                 await engine.dispose()
+
+
+async def _replacing(
+    engine: AsyncEngine,
+    connect: Callable[[AsyncEngine, dict[str, Any]], Connection],
+    options: dict[str, Any],
+) -> AsyncConnection:
+    for last in (False, True):
+        try:
+            return AsyncConnection(engine, await greenlet_spawn(connect, engine, options))
+        except PoolTimeoutError as error:
+            raise UnavailableError("no connection became free in time") from error
+        except UnavailableError as error:
+            if last or not error.lost:
+                raise
+    raise AssertionError  # the last try returned or raised
+
+
+def _look(engine: AsyncEngine, options: dict[str, Any]) -> Connection:
+    mapped = MAP_OPTION in engine.sync_engine.get_execution_options()
+    if engine.dialect.name == "postgresql" and not mapped:
+        connection = engine.sync_engine.connect()
+        if reads_plainly(connection):
+            return connection
+        connection.close()
+    return _begin(engine, options)
 
 
 def _begin(engine: AsyncEngine, options: dict[str, Any]) -> Connection:

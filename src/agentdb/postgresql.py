@@ -121,6 +121,24 @@ def open_now(connection: Connection) -> None:
         _send(connection, opening.script)
 
 
+def ask(connection: Connection, binding: Binding) -> bool:
+    """Ask outside a transaction whether policies bind the role."""
+    # The driver takes a single percent sign for a parameter.
+    question = f"SELECT {binding.question}".replace("%", "%%")
+    bound: bool = connection.exec_driver_sql(question).scalar_one()
+    return bound
+
+
+def reads_plainly(connection: Connection) -> bool:
+    """Whether a statement means outside a transaction what it means in one of ours.
+
+    What BEGIN sets for the others is the style of dates, which the driver has to be able to read.
+    """
+    driver: Any = connection.connection.driver_connection
+    style: str = driver.info.parameter_status("DateStyle") or ""
+    return style.startswith("ISO")
+
+
 def follow_schema(engine: Engine, schema: str, set_path: str) -> None:
     """Set the search path in each transaction that the driver begins by itself.
 

@@ -57,9 +57,11 @@ class Binding:
     def calls(self) -> list[str]:
         """The expressions to select; where it asks, the last one is whether policies bind."""
         told = TELL % literal(self.tenant)
-        return [told, self._question()] if self.asks else [told]
+        return [told, self.question] if self.asks else [told]
 
-    def _question(self) -> str:
+    @property
+    def question(self) -> str:
+        """The expression that is true where policies bind."""
         tables = sorted(Base.metadata.tables) if self.everywhere else ["tenant_accounts"]
         names = ", ".join(literal(f"{prefix(self.schema)}{table}") for table in tables)
         bound = "coalesce(row_security_active(to_regclass(name)), false)"

@@ -1,0 +1,112 @@
+"""Units that look single rows up, each in a statement of its own."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from typing_extensions import override
+
+from agentdb.direct import Call, Row
+from agentdb.errors import PermissionDeniedError, UnavailableError
+from agentdb.orm import Base
+from agentdb.pooled_unit import PooledUnit
+from agentdb.postgresql import ask
+from agentdb.tenancy import Scope
+from agentdb.tenancy.binding import Binding
+from agentdb.unit import Clock
+
+
+class LookUpUnit(PooledUnit):
+    """A system unit without a transaction, as far as the database can do without.
+
+    It runs single SELECTs. What needs a session, or locks, or writes, is refused.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        scope: Scope,
+        clock: Clock | None,
+        *,
+        schema: str | None,
+    ) -> None:
+        """Take over *connection*; see `Database.lookup`."""
+        super().__init__(connection, scope, clock)
+        self._binding = Binding(scope, schema, everywhere=True)
+
+    @property
+    @override
+    def session(self) -> AsyncSession:
+        """There is none.
+
+        Raises:
+            PermissionDeniedError: Always.
+        """
+        _refuse()
+
+    @property
+    @override
+    def unflushed(self) -> None:
+        """Nothing: what the host changes in what it has looked up is not stored."""
+        return
+
+    @override
+    def adopt(self, entity: Base) -> None:
+        """Remember an entity, so that the unit gives the same one for the same row."""
+        if not self._answers.is_full:
+            self._answers.keep(entity)
+
+    @override
+    async def send(self, *calls: Call) -> list[list[Row]]:
+        """Run SELECTs; once more where the connection turns out to be lost.
+
+        Raises:
+            PermissionDeniedError: One is no SELECT, or locks rows; or nothing is found, and
+                row-level security would hide it.
+        """
+        if not all(_only_reads(statement) for statement, _ in calls):
+            _refuse()
+        try:
+            return await super().send(*calls)
+        except UnavailableError as error:
+            if not error.lost or self.connection.in_transaction():
+                raise
+            return await super().send(*calls)
+
+    @override
+    def _send(self, connection: Connection, calls: Any) -> list[list[Row]]:
+        found = super()._send(connection, calls)
+        # A row that was found was not hidden; one that was not may be.
+        if not all(found) and not connection.in_transaction():
+            self._binding.judge(bound=ask(connection, self._binding))
+        return found
+
+    @override
+    def _begin(self, connection: Connection) -> None:
+        """Leave each statement to itself."""
+
+    @override
+    async def finish(self) -> None:
+        """End; nothing was written."""
+
+    @override
+    async def close(self) -> None:
+        """Give the connection back; without a transaction nothing has to be seen to its end."""
+        if self.connection.in_transaction():
+            await super().close()
+        elif not self.connection.closed:
+            await self.connection.run_sync(self._close)
+
+
+def _only_reads(statement: Any) -> bool:
+    locks = getattr(statement, "_for_update_arg", None) is not None
+    return isinstance(statement, Select) and not locks
+
+
+def _refuse() -> NoReturn:
+    raise PermissionDeniedError(
+        "a unit of `lookup` finds single rows by unique keys, and nothing else: use `read` or"
+        " `begin_system`"
+    )
