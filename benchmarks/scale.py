@@ -166,12 +166,15 @@ class Tables:
             lambda: our_frames(self.database, *next(self.places)),
             self._page,
             self._replay,
-            lambda: our_cycle(self.database, 0),
+            self._work_off,
             self._increment,
-            lambda: our_token(self.database, next(self.tokens)),
+            lambda: our_token(self.database.lookup, next(self.tokens)),
             self._search,
         ]
         return dict(zip(VERBS, verbs, strict=True))
+
+    async def _work_off(self) -> None:
+        await our_cycle(self.database, 0)
 
     async def _page(self) -> None:
         tenant, conversation = next(self.places)

@@ -105,7 +105,7 @@ class PooledUnit(UnitOfWork):
             self._begin(connection)
         return send(connection, calls)
 
-    def _begin(self, _: Connection) -> None:
+    def _begin(self, connection: Connection) -> None:  # noqa: ARG002 -- that of the session
         """Begin the next transaction: the session has ended the one before, and takes part."""
         Session.connection(self.session.sync_session)
 
