@@ -70,7 +70,7 @@ class QueueModel:
                 counts["promoted"] += self._expire(run)
                 counts["failed"] += 1
             else:
-                run.status = "ready"
+                self._end(run, "queued")
                 counts["ready"] += 1
         return counts
 
@@ -96,10 +96,8 @@ class QueueModel:
         """Give a run up."""
         run = self.runs[number]
         run.error = "boom"
-        if retry and run.attempt < MAX_ATTEMPTS:
-            run.status = "ready"
-        else:
-            self._end(run, "failed")
+        again = retry and run.attempt < MAX_ATTEMPTS
+        self._end(run, "queued" if again else "failed")
 
     def cancel(self, number: int) -> bool:
         """Cancel a run; False if it has ended."""

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from agentdb.conversations.statements import segments
 from agentdb.errors import ConflictError, InvalidTransitionError, NotFoundError
+from agentdb.ledger.queue.actions import QueueAction
+from agentdb.ledger.queue.statements import items
+from agentdb.ledger.queue.taking import end_leases, lease_of
 from agentdb.operations import truncate_from
 from agentdb.testing import FrozenClock
 from agentdb.unit_of_work import UnitOfWork
@@ -193,3 +198,26 @@ async def test_a_requeued_run_opens_a_segment_where_none_is_active(
     again = await agentdb_uow.conversation_run_queue_items.requeue(key)
     active = await ledger.active(again.conversation_id)
     assert (again.segment_id, active.segment_index) == (active.id, 1)
+
+
+@pytest.mark.parametrize("ends", ["fails", "is not heard of again"])
+async def test_a_younger_run_that_is_given_back_waits_behind_a_requeued_one(
+    agentdb_uow: UnitOfWork, ends: str
+) -> None:
+    """The oldest run that has not ended is the next, whatever ran when it was queued again."""
+    first, second = await queued(agentdb_uow, 2)
+    queue = agentdb_uow.conversation_run_queue_items
+    await queue.cancel(first)
+    item = await claimed(agentdb_uow)
+    assert (item.id, (await queue.requeue(first)).status) == (second, "queued")
+
+    if ends == "fails":
+        assert (await queue.fail(second, item.attempt, {})).status == "queued"
+    else:
+        action = QueueAction(agentdb_uow, agentdb_uow.tenant)
+        rows = await action.rows(select(items).where(items.c.id == second))
+        given = {**lease_of(action, timedelta(0)), "max_attempts": 5}
+        ended = await end_leases(action, rows, given)
+        assert [row.status for row in ended.items] == ["queued"]
+
+    assert (await claimed(agentdb_uow)).id == first

@@ -128,7 +128,7 @@ class _Lapsed(Sweep[_Lease]):
         found = await action.rows(statement, limit=limit, at=at, after=last, **given)
         ended = await end_leases(action, found, given)
         counts = {
-            "ready": sum(item.status == QueueItemStatus.READY for item in ended.items),
+            "ready": sum(item.status != QueueItemStatus.FAILED for item in ended.items),
             "failed": sum(item.status == QueueItemStatus.FAILED for item in ended.items),
             "promoted": len(ended.promoted),
         }

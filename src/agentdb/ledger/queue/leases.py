@@ -15,6 +15,7 @@ from agentdb.ledger.queue.statements import (
     change,
     chosen,
     clock,
+    given_back,
     is_,
     items,
     own,
@@ -90,7 +91,7 @@ def lock_free_conversations() -> Query:
 def end_lapsed(*, postgresql: bool) -> Update:
     """End leases that have ended, in locked conversations, past locked items.
 
-    The item fails from ``max_attempts`` on; before, it is ready again. The lease of a row of other
+    The item fails from ``max_attempts`` on; before, it is given back. The lease of a row of other
     origin that was never begun lasts from its creation.
     """
     free = select(items.c.id).where(
@@ -100,9 +101,8 @@ def end_lapsed(*, postgresql: bool) -> Update:
     )
     free = free.order_by(items.c.id).with_for_update(key_share=True, skip_locked=True)
     again = items.c.attempt_count < MAX_ATTEMPTS
-    ready, failed = written(QueueItemStatus.READY), written(QueueItemStatus.FAILED)
     values = {
-        "status": case((again, ready), else_=failed),
+        "status": case((again, given_back()), else_=written(QueueItemStatus.FAILED)),
         "completed_at": case((again, None), else_=clock(postgresql=postgresql)),
         "error_json": case((again, items.c.error_json), else_=ERROR),
     }

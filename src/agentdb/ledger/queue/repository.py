@@ -186,6 +186,8 @@ class ConversationRunQueueItemRepository(VerbWrittenRepository[ConversationRunQu
     ) -> QueueItem:
         """Give a run up: it is ready again, in its place, or failed and the next one is ready.
 
+        Behind an older run, that was queued again meanwhile, it waits, and that one is ready.
+
         Args:
             key: The id of the run.
             attempt: The attempt that was claimed.

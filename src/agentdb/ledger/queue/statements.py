@@ -197,14 +197,28 @@ def complete_item(*, confined: bool, postgresql: bool) -> Update:
     return change(_held(confined=confined), done)
 
 
+def given_back() -> ColumnElement[str]:
+    """Return the state of an item that is tried again: ready, in its place.
+
+    Where an older one has been queued again meanwhile, that one is next, and this one waits.
+    """
+    older = items.alias("older")
+    before = select(older.c.id).where(
+        older.c.conversation_id == items.c.conversation_id,
+        older.c.id < items.c.id,
+        is_(QueueItemStatus.QUEUED, of=older),
+    )
+    waits = exists(before.correlate(items))
+    return case((waits, written(QueueItemStatus.QUEUED)), else_=written(QueueItemStatus.READY))
+
+
 @cache
 def fail_item(*, confined: bool, postgresql: bool) -> Update:
     """Fail an item that the attempt still holds: for good from ``max_attempts`` on."""
     again = items.c.attempt_count < MAX_ATTEMPTS
-    ready, failed = written(QueueItemStatus.READY), written(QueueItemStatus.FAILED)
     at = clock(postgresql=postgresql)
     values = {
-        "status": case((again, ready), else_=failed),
+        "status": case((again, given_back()), else_=written(QueueItemStatus.FAILED)),
         "completed_at": case((again, None), else_=at),
         "error_json": ERROR,
     }

@@ -115,8 +115,8 @@ class Ended:
     """What became of leases that had ended.
 
     Attributes:
-        items: Items that are ready again or failed.
-        promoted: Ids of the items that became the heads instead.
+        items: Items that are given back, or failed.
+        promoted: Ids of the items that became the heads where one failed.
     """
 
     items: Sequence[Row[Any]]
@@ -146,7 +146,11 @@ async def _end_some(action: QueueAction, found: Sequence[Row[Any]], given: dict[
     }
     ended = await action.rows(end_lapsed(postgresql=action.postgresql), **parameters)
     await action.refresh(row.id for row in ended)
-    failed = {r.conversation_id for r in ended if r.status == QueueItemStatus.FAILED}
-    if len(failed) < len(ended):
+    of: dict[str, set[UUID]] = {state: set() for state in QueueItemStatus}
+    for row in ended:
+        of[row.status].add(row.conversation_id)
+    if of[QueueItemStatus.READY]:
         hint_ready(action.unit)
-    return Ended(ended, await action.promote(*failed) if failed else ())
+    # An older run takes the place of one that is given back behind it.
+    await action.promote(*of[QueueItemStatus.QUEUED])
+    return Ended(ended, await action.promote(*of[QueueItemStatus.FAILED]))
