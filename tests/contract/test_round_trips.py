@@ -202,7 +202,7 @@ VERBS = (
     Verb(append, Cost(2, 2), Cost(3, 4)),
     Verb(append_frames, Cost(2, 2), Cost(3, 4)),
     Verb(replay, Cost(2, 3), Cost(2, 3)),
-    Verb(transcript, Cost(2, 3), Cost(2, 3)),
+    Verb(transcript, Cost(2, 2), Cost(2, 2)),
     Verb(search, Cost(1, 2), Cost(1, 2)),
     Verb(count_up, Cost(1, 2), Cost(1, 3)),
     Verb(count_user_up, Cost(1, 2), Cost(1, 3)),

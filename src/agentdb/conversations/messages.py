@@ -88,7 +88,7 @@ def stored_messages(
     }
     stored = [documents.get(name) or columns.get(name) or repeat(None) for name in GIVEN]
     rows = zip(numbers, repeat(conversation), segments, positions, *stored, stamps, strict=False)
-    return [MessageRow(*row) for row in rows]
+    return list(map(MessageRow._make, rows))
 
 
 def _read_content(message: NewMessage, stored: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _read_attachments(stored: str) -> list[Any]:
 
 def message_rows(rows: list[Row]) -> list[MessageRow]:
     """Return rows of a statement as messages; no attachments are none, not NULL."""
-    return [MessageRow(*_filled(row)) for row in rows]
+    return [MessageRow._make(_filled(row)) for row in rows]
 
 
 def _filled(row: Row) -> Row:

@@ -131,6 +131,27 @@ async def read_state(unit: Unit, ref: ConversationRef, tenant: UUID) -> State:
     return State(*rows[0])
 
 
+async def find_and_send(
+    unit: Unit,
+    conversation: UUID,
+    tenant_id: UUID | None,
+    statement: Executable,
+    parameters: Mapping[str, Any],
+) -> list[Row]:
+    """Read from a conversation that the unit may read, in one round trip.
+
+    Raises:
+        NotFoundError: There is none, or it is another tenant's.
+    """
+    tenant = unit.scope.filter(tenant_id)
+    confined = {} if tenant is None else {"tenant": tenant}
+    find = find_conversation(by_key=False, confined=tenant is not None)
+    named = {"conversation": conversation, **confined}
+    found, rows = await unit.send((find, named), (statement, parameters))
+    _found(found)
+    return rows
+
+
 def _named(tenant: UUID | None, ref: ConversationRef) -> dict[str, Any]:
     if isinstance(ref, UUID):
         return {"conversation": ref}

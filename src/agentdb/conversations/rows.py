@@ -40,8 +40,7 @@ class NewMessage:
     created_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(NamedTuple):
     """A stored message; the columns of ``agent_messages``."""
 
     id: int

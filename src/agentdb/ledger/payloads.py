@@ -6,7 +6,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -102,7 +102,7 @@ async def fill(
     location = frame.payload_object_id and locations.get(frame.payload_object_id)
     if frame.raw is not None or not location:
         return frame
-    return replace(frame, raw=await location.read(store))
+    return frame._replace(raw=await location.read(store))
 
 
 async def cites(unit: Unit, conversation: UUID, container_id: str, file_id: str) -> bool:

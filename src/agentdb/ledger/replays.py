@@ -143,7 +143,7 @@ class Reading:
             found: Any = (await unit.execute(statement, parameters)).all()
         else:
             (found,) = await unit.send((statement, parameters))
-        return [LedgerFrame(*row) for row in found]
+        return list(map(LedgerFrame._make, found))
 
     async def after_event(self, unit: Unit, event_id: int) -> Position:
         """Return the position of a client that has seen the stream up to *event_id*, 0 for none.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -23,8 +23,7 @@ class Recorded:
     inserted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerFrame:
+class LedgerFrame(NamedTuple):
     """A recorded frame.
 
     Attributes:

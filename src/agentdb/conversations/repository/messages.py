@@ -12,7 +12,7 @@ from agentdb.conversations.appends import append_batch, append_rows
 from agentdb.conversations.last_messages import last_messages
 from agentdb.conversations.messages import check_messages, message_rows, stored_messages
 from agentdb.conversations.models import AgentConversation, AgentMessage
-from agentdb.conversations.refs import lock_by_ref, require_by_ref
+from agentdb.conversations.refs import find_and_send, lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef, MessageRow, NewMessage
 from agentdb.conversations.statements import transcript
 from agentdb.errors import InvalidValueError
@@ -97,7 +97,9 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
         check_limit(limit)
         if direction not in ("asc", "desc"):
             raise InvalidValueError("a direction is asc or desc")
-        conversation = await require_by_ref(self.unit, ref, tenant_id)
+        conversation = (
+            ref if isinstance(ref, UUID) else await require_by_ref(self.unit, ref, tenant_id)
+        )
         seal = fingerprint((), "transcript", conversation, direction, visible_only)
         position = None if after is None else decode_cursor(seal, after, [int])[0]
         statement = transcript(
@@ -112,7 +114,8 @@ class AgentMessageRepository(VerbWrittenRepository[AgentMessage, int]):
             **({} if self.unit.tenant is None else {"tenant": self.unit.tenant}),
             **({} if position is None else {"after": position}),
         }
-        rows = message_rows((await self.unit.send((statement, parameters)))[0])
+        found = await find_and_send(self.unit, conversation, tenant_id, statement, parameters)
+        rows = message_rows(found)
         more = len(rows) > limit
         cursor = encode_cursor(seal, [rows[limit - 1].position]) if more else None
         return Page(tuple(rows[:limit]), cursor)
