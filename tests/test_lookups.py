@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import date
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Select, make_url, select, update
 
 from agentdb import Database, Settings, UnitOfWork
 from agentdb.errors import InvalidValueError, PermissionDeniedError
@@ -64,6 +64,21 @@ async def test_what_is_no_look_up_is_refused_and_changes_nothing(
 
     async with agentdb_database.begin_system(reason="test") as uow:
         assert await uow.tenant_accounts.by_slug("other") is None
+
+
+@pytest.mark.parametrize("part", ["a lock", "a write"])
+async def test_a_select_that_locks_or_writes_in_a_part_of_it_is_refused(
+    agentdb_database: Database, agentdb_tenant: TenantAccount, part: str
+) -> None:
+    """Without a transaction the lock would hold nothing, and the write would stay."""
+    async with agentdb_database.lookup(reason="test") as uow:
+        with pytest.raises(PermissionDeniedError, match="finds single rows"):
+            await uow.send((_acting(part), {}))
+
+    async with agentdb_database.read(reason="test") as uow:
+        stored = await uow.tenant_accounts.by_slug(agentdb_tenant.slug)
+        assert stored is not None
+        assert stored.name == agentdb_tenant.name
 
 
 async def test_what_was_found_is_not_stored_again(
@@ -128,6 +143,26 @@ async def test_a_look_up_on_a_lost_connection_is_tried_again(
 
 @postgres
 @commits
+async def test_who_found_nothing_still_has_no_transaction(
+    agentdb_url: str, agentdb_make: Factory
+) -> None:
+    """What follows is one round trip, and is tried again on a lost connection."""
+    user = agentdb_make.user()
+    with FaultProxy(agentdb_url) as proxy, trips_through(proxy) as trips:
+        async with (
+            Database(proxy.url, settings=ONE) as database,
+            database.lookup(reason="test") as uow,
+        ):
+            assert await uow.users.by_email("nobody@example.com") is None
+            before = trips.count
+            assert await uow.users.by_email(user.email) is not None
+            assert trips.count == before + 1
+            proxy.reset()
+            assert await uow.users.by_email(user.email) is not None
+
+
+@postgres
+@commits
 async def test_stamps_are_read_whatever_the_style_of_dates(
     agentdb_url: str, agentdb_make: Factory
 ) -> None:
@@ -159,3 +194,10 @@ async def test_a_look_up_that_policies_blind_is_refused(agentdb_role_urls: RoleU
 async def _find(database: Database, user: User) -> None:
     async with database.lookup(reason="test") as uow:
         assert await uow.users.by_email(user.email) is not None
+
+
+def _acting(part: str) -> Select[tuple[object]]:
+    key = TenantAccount.id
+    if part == "a lock":
+        return select(select(key).with_for_update().subquery().c.id)
+    return select(update(TenantAccount).values(name="Changed").returning(key).cte().c.id)

@@ -190,7 +190,8 @@ class Database(Tailing, Claiming):
         of the server; one that meets a lost connection is tried once more. On SQLite, and where the
         tables have a schema of their own, it is a unit of `read`.
 
-        All other verbs raise `PermissionDeniedError`, and change nothing.
+        A verb that writes, locks or needs a session raises `PermissionDeniedError`, or what else it
+        refuses, and changes nothing; one of several statements sees as many snapshots.
 
         Raises:
             PermissionDeniedError: Nothing was found, and row-level security hides rows.

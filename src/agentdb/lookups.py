@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.sql.visitors import iterate
 from typing_extensions import override
 
 from agentdb.direct import Call, Row
@@ -100,13 +102,20 @@ class LookUpUnit(PooledUnit):
             await self.connection.run_sync(self._close)
 
 
+@lru_cache(maxsize=256)
 def _only_reads(statement: Any) -> bool:
-    locks = getattr(statement, "_for_update_arg", None) is not None
-    return isinstance(statement, Select) and not locks
+    """Whether it is a SELECT, and no part of it locks or writes."""
+    return not any(map(_acts, iterate(statement))) and isinstance(statement, Select)
+
+
+def _acts(part: Any) -> bool:
+    return bool(getattr(part, "is_dml", False)) or (
+        getattr(part, "_for_update_arg", None) is not None
+    )
 
 
 def _refuse() -> NoReturn:
     raise PermissionDeniedError(
-        "a unit of `lookup` finds single rows by unique keys, and nothing else: use `read` or"
-        " `begin_system`"
+        "a unit of `lookup` finds single rows by unique keys: use `read` or `begin_system` for all"
+        " else"
     )

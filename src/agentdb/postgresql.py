@@ -123,9 +123,8 @@ def open_now(connection: Connection) -> None:
 
 def ask(connection: Connection, binding: Binding) -> bool:
     """Ask outside a transaction whether policies bind the role."""
-    # The driver takes a single percent sign for a parameter.
-    question = f"SELECT {binding.question}".replace("%", "%%")
-    bound: bool = connection.exec_driver_sql(question).scalar_one()
+    # SQLAlchemy's own ways to run a statement would begin a transaction.
+    bound: bool = _send(connection, f"SELECT {binding.question}")[0]
     return bound
 
 
