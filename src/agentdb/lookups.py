@@ -90,10 +90,6 @@ class LookUpUnit(PooledUnit):
         """Leave each statement to itself."""
 
     @override
-    async def finish(self) -> None:
-        """End; nothing was written."""
-
-    @override
     async def close(self) -> None:
         """Give the connection back; without a transaction nothing has to be seen to its end."""
         if self.connection.in_transaction():

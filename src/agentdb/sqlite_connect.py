@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -185,7 +185,7 @@ class SqliteConnection(aiosqlite.Connection):
 class SqliteCursor(aiosqlite.Cursor):
     """A cursor that has the first rows of a statement as soon as that has run."""
 
-    _ahead: list[Any] = []  # noqa: RUF012
+    _ahead: Sequence[Any] = ()
     _more = False
 
     @override
@@ -205,15 +205,15 @@ class SqliteCursor(aiosqlite.Cursor):
     @override
     async def fetchmany(self, size: int | None = None) -> list[Any]:
         count = self.arraysize if size is None else size
-        found, self._ahead = self._ahead[:count], self._ahead[count:]
+        found, self._ahead = list(self._ahead[:count]), self._ahead[count:]
         if self._more and len(found) < count:
             found += await super().fetchmany(count - len(found))
         return found
 
     @override
     async def fetchall(self) -> list[Any]:
-        found, self._ahead = self._ahead, []
-        return [*found, *await super().fetchall()] if self._more else found
+        found, self._ahead = self._ahead, ()
+        return [*found, *await super().fetchall()] if self._more else list(found)
 
     @override
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from agentdb.conversations.statements import (
     lock_conversation,
     lock_conversation_by_key,
 )
-from agentdb.direct import Row
+from agentdb.direct import Call, Row
 from agentdb.errors import InvalidValueError, NotFoundError, TenantRequiredError, ValueTooLongError
 from agentdb.unit import Unit
 
@@ -143,11 +143,8 @@ async def find_and_send(
     Raises:
         NotFoundError: There is none, or it is another tenant's.
     """
-    tenant = unit.scope.filter(tenant_id)
-    confined = {} if tenant is None else {"tenant": tenant}
-    find = find_conversation(by_key=False, confined=tenant is not None)
-    named = {"conversation": conversation, **confined}
-    found, rows = await unit.send((find, named), (statement, parameters))
+    find = _finding(unit, conversation, tenant_id)
+    found, rows = await unit.send(find, (statement, parameters))
     _found(found)
     return rows
 
@@ -171,9 +168,12 @@ async def require_by_ref(unit: Unit, ref: ConversationRef, tenant_id: UUID | Non
     Raises:
         NotFoundError: There is none, or it is another tenant's.
     """
+    return _found((await unit.send(_finding(unit, ref, tenant_id)))[0])
+
+
+def _finding(unit: Unit, ref: ConversationRef, tenant_id: UUID | None) -> Call:
     tenant = unit.scope.filter(tenant_id)
     confined = {} if tenant is None else {"tenant": tenant}
     by_key = not isinstance(ref, UUID)
-    named = _named(tenant, ref)
     statement = find_conversation(by_key=by_key, confined=tenant is not None)
-    return _found((await unit.send((statement, {**named, **confined})))[0])
+    return statement, {**_named(tenant, ref), **confined}
