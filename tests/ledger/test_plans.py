@@ -11,6 +11,7 @@ from sqlalchemy import Result, Select, Update, select
 from agentdb import UnitOfWork
 from agentdb.conversations.statements import newest_frame
 from agentdb.direct import Call, Row, Rows
+from agentdb.ledger import statements
 from agentdb.ledger.payloads import locate_objects
 from agentdb.objects import MemoryObjectStore
 from agentdb.operations import append_ledger, delete_conversation, truncate_from
@@ -174,18 +175,24 @@ LONG = """
 
 
 @pytest.mark.agentdb_only("postgres")
-async def test_the_newest_frame_of_any_conversation_is_the_end_of_its_range(
-    unit: UnitOfWork,
+@pytest.mark.parametrize(
+    "statement",
+    [select(newest_frame()), statements.replay(frozenset[str](), postgresql=True)],
+    ids=["newest frame", "replay"],
+)
+async def test_a_plan_for_any_conversation_walks_the_frames_of_that_one(
+    unit: UnitOfWork, statement: Select[Any]
 ) -> None:
-    """Few conversations, one of them long: a plan for any of them walks the frames of none."""
+    """Few conversations, one of them long: the frames of the others are not in the range."""
     connection = await unit.session.connection()
-    for statement in (LONG, "ANALYZE conversation_ledger_events"):
-        await connection.exec_driver_sql(statement)
-    query = str(select(newest_frame()).compile(dialect=unit.dialect))
-    numbered = query.replace("%(tenant)s", "$1").replace("%(conversation)s", "$2")
+    for prepared in (LONG, "ANALYZE conversation_ledger_events"):
+        await connection.exec_driver_sql(prepared)
+    query = str(statement.compile(dialect=unit.dialect))
+    for number, name in enumerate(("tenant", "conversation", "after", "limit"), 1):
+        query = query.replace(f"%({name})s", f"${number}")
 
-    plan = (await connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {numbered}")).scalars()
-    walked = [line for line in plan if "Index Scan" in line]
+    plan = (await connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {query}")).scalars()
+    frames_read = [line for line in plan if "on conversation_ledger_events" in line]
 
-    assert len(walked) == 1
-    assert "ix_conversation_ledger_events_tenant_conversation_id_id" in walked[0]
+    assert len(frames_read) == 1
+    assert "ix_conversation_ledger_events_tenant_conversation_id_id" in frames_read[0]

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Insert,
     Integer,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -73,6 +75,7 @@ _AFTER_PAYLOAD = ("payload_object_id", "payload_size_bytes")
 
 _WRITTEN = ("tenant_id", "conversation_id", "segment_id", *GIVEN, "ingested_at")
 _FRAME = (events.c.stream_id, events.c.event_id, events.c.id)
+_AFTER = bindparam("after", type_=RowId())
 
 
 @cache
@@ -155,16 +158,11 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
             frames.
         postgresql: Which database it is for.
     """
-    conditions = [
-        # The tenant leads the index that a replay walks.
-        events.c.tenant_id == TENANT,
-        events.c.conversation_id == CONVERSATION,
-        events.c.id >= bindparam("after", type_=RowId()),
-        visible_frame(),
-    ]
+    equal = sorted(filters & {"workflow_run_id", "stream_id"})
+    order, mine = ([events.c.id], _frames_on()) if equal else _range_on()
+    conditions = [*mine, visible_frame()]
     if "floor" in filters:
         conditions.append(events.c.event_id > bindparam("floor", type_=BigInteger()))
-    equal = sorted(filters & {"workflow_run_id", "stream_id"})
     conditions.extend(events.c[name] == bindparam(name, type_=String()) for name in equal)
     if "kinds" in filters:
         kinds = bindparam("kinds", type_=String(), expanding=True)
@@ -175,7 +173,33 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
         *(events.c[name] for name in _AFTER_PAYLOAD),
     )
     query = query.join(segments, segments.c.id == events.c.segment_id).where(*conditions)
-    return query.order_by(events.c.id).limit(bindparam("limit", type_=Integer()))
+    return query.order_by(*order).limit(bindparam("limit", type_=Integer()))
+
+
+def _frames_on() -> list[ColumnElement[bool]]:
+    """Return the condition to be a frame of the conversation from ``after`` on."""
+    return [
+        events.c.tenant_id == TENANT,  # leads the indexes that a replay walks
+        events.c.conversation_id == CONVERSATION,
+        events.c.id >= _AFTER,
+    ]
+
+
+def _range_on() -> tuple[list[Column[Any]], list[ColumnElement[bool]]]:
+    """Return an order of frames, and the same condition as `_frames_on`, as a range of the index.
+
+    An equality makes the order that of the primary key as well: where there are few conversations,
+    a plan for any of them then walks that key through the frames of all. The range of one
+    conversation leaves the order to the index; the tenant stays an equality, for what the planner
+    takes for the size of a range of both is too small or too large.
+    """
+    place = [events.c.conversation_id, events.c.id]
+    return place, [
+        events.c.tenant_id == TENANT,
+        events.c.conversation_id >= CONVERSATION,
+        events.c.conversation_id <= CONVERSATION,
+        tuple_(*place) >= tuple_(CONVERSATION, _AFTER),
+    ]
 
 
 def raw_payload(*, postgresql: bool) -> ColumnElement[Any]:
