@@ -10,15 +10,15 @@ The rest is as for any other statement of the connection: what listens to it (``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import Dialect
+from sqlalchemy.util import greenlet_spawn
 
 from agentdb.openings import take_opening
 
@@ -107,7 +107,7 @@ class _Command:
 def send_scripts(connection: Connection, *texts: str) -> None:
     """Run statements without parameters or rows, in one round trip on an asynchronous driver."""
     if connection.dialect.is_async:
-        _send(connection, [_Command(text, (), SimpleNamespace()) for text in texts])
+        _Exchange(connection, [_Command(text, (), SimpleNamespace()) for text in texts]).run()
         return
     for text in texts:
         connection.exec_driver_sql(text)
@@ -120,7 +120,17 @@ def send(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
     On SQLite the thread of the connection runs them in one go. The first that fails ends it.
     """
     compiled = [_compiled(connection, statement) for statement, _ in calls]
-    commands = [
+    return _read(compiled, _Exchange(connection, _commands(compiled, calls)).run())
+
+
+async def send_awaiting(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
+    """Do as `send`, without the greenlet that SQLAlchemy's own calls have to run in."""
+    compiled = [_compiled(connection, statement) for statement, _ in calls]
+    return _read(compiled, await _Exchange(connection, _commands(compiled, calls)))
+
+
+def _commands(compiled: Sequence[Compiled], calls: Sequence[Call]) -> list[_Command]:
+    return [
         _Command(
             form.text,
             form.bind(given),
@@ -130,24 +140,67 @@ def send(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
         )
         for form, (_, given) in zip(compiled, calls, strict=True)
     ]
-    fetched = zip(compiled, _send(connection, commands), strict=True)
-    return [form.read(rows) for form, rows in fetched]
 
 
-def _send(connection: Connection, commands: Sequence[_Command]) -> list[list[Row]]:
-    for command in commands:
-        _tell_before(connection, command)
-    run = _run_postgresql if connection.dialect.name == "postgresql" else _run_sqlite
-    adapted: Any = connection.connection.dbapi_connection
-    first = _opening(connection)
-    try:
-        fetched: list[list[Row]] = adapted.run_async(partial(run, [*first, *commands]))
-    except BaseException as error:
-        _fail(connection, adapted, error, commands[-1])
-        raise
-    for command in commands:
-        _tell_after(connection, command)
-    return fetched[len(first) :]
+def _read(compiled: Sequence[Compiled], fetched: Sequence[list[Row]]) -> list[list[Row]]:
+    return [form.read(rows) for form, rows in zip(compiled, fetched, strict=True)]
+
+
+class _Exchange:
+    """Statements on their way to the driver and back."""
+
+    def __init__(self, connection: Connection, commands: list[_Command]) -> None:
+        for command in commands:
+            _tell_before(connection, command)
+        self._connection: Any = connection
+        self._adapted: Any = connection.connection.dbapi_connection
+        self._run = _run_postgresql if connection.dialect.name == "postgresql" else _run_sqlite
+        self._commands = commands
+        self._first = _opening(connection)
+
+    def run(self) -> list[list[Row]]:
+        """Run them in a greenlet."""
+        try:
+            fetched = self._adapted.run_async(self._sent_by)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return self._told(fetched)
+
+    def __await__(self) -> Generator[Any, Any, list[list[Row]]]:
+        """Run them in a coroutine."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> list[list[Row]]:
+        try:
+            fetched = await self._sent_by(self._adapted.driver_connection)
+        except BaseException as error:
+            await greenlet_spawn(self._fail, error)
+            raise
+        return self._told(fetched)
+
+    async def _sent_by(self, driver: Any) -> list[list[Row]]:
+        return await self._run([*self._first, *self._commands], driver)
+
+    def _told(self, fetched: list[list[Row]]) -> list[list[Row]]:
+        for command in self._commands:
+            _tell_after(self._connection, command)
+        return fetched[len(self._first) :]
+
+    def _fail(self, error: BaseException) -> None:
+        """Do what SQLAlchemy does: translate, drop a broken connection, or a cancelled task's."""
+        if isinstance(error, Exception):
+            try:
+                # Not all drivers raise their own errors.
+                self._adapted._handle_exception(error)  # noqa: SLF001
+            except Exception as translated:  # noqa: BLE001 -- goes on below
+                error = translated
+        text = self._commands[-1].text
+        try:
+            raise error  # noqa: TRY301 -- it asks the interpreter, too, for what is raised
+        except BaseException as raised:
+            self._connection._handle_dbapi_exception(raised, text, None, None, None)  # noqa: SLF001
+            raise
 
 
 def _opening(connection: Connection) -> list[_Command]:
@@ -185,58 +238,26 @@ def _tell_after(connection: Connection, command: _Command) -> None:
         listener(connection, None, command.text, command.parameters, command.context, command.many)
 
 
-def _fail(connection: Any, adapted: Any, error: BaseException, command: _Command) -> None:
-    """Do what SQLAlchemy does: translate, drop a broken connection, or a cancelled task's."""
-    if isinstance(error, Exception):
-        try:
-            adapted._handle_exception(error)  # noqa: SLF001 -- not all drivers raise their own errors
-        except Exception as translated:  # noqa: BLE001 -- goes on below
-            error = translated
-    connection._handle_dbapi_exception(error, command.text, None, None, None)  # noqa: SLF001
-
-
 async def _run_postgresql(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:
-    cursors = [driver.cursor() for _ in commands]
-    async with _pipeline(driver) if len(commands) > 1 and may_pipeline(driver) else nullcontext():
-        for cursor, command in zip(cursors, commands, strict=True):
-            await cursor.execute(command.text, command.parameters)
+    if may_pipeline(driver):
+        from agentdb.pipelines import run_pipeline  # noqa: PLC0415 -- as below
+
+        return await run_pipeline(driver, commands)
+    cursors = [await driver.execute(command.text, command.parameters) for command in commands]
     pairs = zip(cursors, commands, strict=True)
     return [await cursor.fetchall() if c.returns else [] for cursor, c in pairs]
 
 
-def _pipeline(driver: Any) -> AbstractAsyncContextManager[object]:
-    """Return a pipeline whose Sync is the last that the server hears of it."""
-    driver._pipeline = _pipelines()(driver)  # noqa: SLF001 -- else the driver makes one of its own
-    opened: AbstractAsyncContextManager[object] = driver.pipeline()
-    return opened
+def may_pipeline(driver: Any) -> bool:
+    """Whether libpq has pipelines, and no pooler stands before the server: some know none."""
+    return driver.prepare_threshold is not None and _has_pipelines()
 
 
 @cache
-def _pipelines() -> Any:
-    from psycopg import AsyncPipeline  # noqa: PLC0415 -- as below
-    from psycopg.generators import send as send_rest  # noqa: PLC0415 -- the same
-
-    class Pipeline(AsyncPipeline):
-        """Sends no Flush behind the Sync, which has flushed the answers already.
-
-        A server that gets one stops the clock of ``idle_in_transaction_session_timeout``, and so
-        never ends the transaction of a client that stands still.
-        """
-
-        def _fetch_gen(self, *, flush: bool) -> Any:
-            if flush:
-                # What did not fit the socket at once: the server waits for it.
-                yield from send_rest(self.pgconn)
-            yield from super()._fetch_gen(flush=False)
-
-    return Pipeline
-
-
-def may_pipeline(driver: Any) -> bool:
-    """Whether libpq has pipelines, and no pooler stands before the server: some know none."""
+def _has_pipelines() -> bool:
     from psycopg import Pipeline  # noqa: PLC0415 -- SQLite users need not load psycopg
 
-    return driver.prepare_threshold is not None and Pipeline.is_supported()
+    return Pipeline.is_supported()
 
 
 async def _run_sqlite(commands: Sequence[_Command], driver: Any) -> list[list[Row]]:

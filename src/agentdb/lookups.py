@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -10,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.sql.visitors import iterate
 from typing_extensions import override
 
-from agentdb.direct import Call, Row
+from agentdb.direct import Call, Row, send_awaiting
+from agentdb.driver_errors import orm_errors
 from agentdb.errors import PermissionDeniedError, UnavailableError
 from agentdb.orm import Base
 from agentdb.pooled_unit import PooledUnit
@@ -70,24 +72,23 @@ class LookUpUnit(PooledUnit):
         """
         if not all(_only_reads(statement) for statement, _ in calls):
             _refuse()
+        if self.connection.in_transaction():
+            return await super().send(*calls)
         try:
-            return await super().send(*calls)
+            return await self._look(calls)
         except UnavailableError as error:
-            if not error.lost or self.connection.in_transaction():
+            if not error.lost:
                 raise
-            return await super().send(*calls)
+            await self.connection.run_sync(_reconnect)
+            return await self._look(calls)
 
-    @override
-    def _send(self, connection: Connection, calls: Any) -> list[list[Row]]:
-        found = super()._send(connection, calls)
+    async def _look(self, calls: Sequence[Call]) -> list[list[Row]]:
+        with orm_errors():
+            found = await send_awaiting(self._connected, calls)
         # A row that was found was not hidden; one that was not may be.
-        if not all(found) and not connection.in_transaction():
-            self._binding.judge(bound=ask(connection, self._binding))
+        if not all(found):
+            await self.connection.run_sync(ask, self._binding)
         return found
-
-    @override
-    def _begin(self, connection: Connection) -> None:
-        """Leave each statement to itself."""
 
     @override
     async def close(self) -> None:
@@ -96,6 +97,12 @@ class LookUpUnit(PooledUnit):
             await super().close()
         elif not self.connection.closed:
             await self.connection.run_sync(self._close)
+
+
+def _reconnect(connection: Connection) -> None:
+    """Replace the connection, which is lost."""
+    with orm_errors():
+        _ = connection.connection
 
 
 @lru_cache(maxsize=256)

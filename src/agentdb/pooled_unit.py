@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 from typing_extensions import override
 
 from agentdb.answers import Answers
 from agentdb.commits import to_the_end
-from agentdb.direct import Call, Row, send
+from agentdb.direct import Call, Row, send_awaiting
 from agentdb.driver_errors import orm_errors
 from agentdb.errors import CommitUnknownError, UnavailableError
 from agentdb.hints import hints_of
@@ -98,12 +99,16 @@ class PooledUnit(UnitOfWork):
     async def send(self, *calls: Call) -> list[list[Row]]:
         """Run statements that name their tenant themselves, in one round trip; see `Unit.send`."""
         with orm_errors():
-            return await self.connection.run_sync(self._send, calls)
+            if not self.connection.in_transaction():
+                await self.connection.run_sync(self._begin)
+            return await send_awaiting(self._connected, calls)
 
-    def _send(self, connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
-        if not connection.in_transaction():
-            self._begin(connection)
-        return send(connection, calls)
+    @property
+    def _connected(self) -> Connection:
+        connection = self.connection.sync_connection
+        if connection is None:
+            raise ResourceClosedError
+        return connection
 
     def _begin(self, connection: Connection) -> None:  # noqa: ARG002 -- that of the session
         """Begin the next transaction: the session has ended the one before, and takes part."""
