@@ -37,6 +37,7 @@ from agentdb.errors import (
     ValueTooLongError,
 )
 from agentdb.orm import Base
+from agentdb.refusals import refusal
 
 READ_ONLY_OPTION = "agentdb_read_only"
 """Execution option of a connection whose unit of work only reads."""
@@ -183,7 +184,9 @@ class _Report:
         # Messages come in the language of the server, and leave its functions and the words of SQL
         # as they are (https://www.postgresql.org/docs/current/protocol-error-fields.html).
         is_policy = error.diag.source_function == "ExecWithCheckOptions"
-        self.is_hidden_conflict: bool = is_policy and "USING" in (error.diag.message_primary or "")
+        message: str = error.diag.message_primary or ""
+        self.is_hidden_conflict: bool = is_policy and "USING" in message
+        self.refusal = refusal(message)
 
     @property
     def place(self) -> dict[str, str | None]:
@@ -221,6 +224,10 @@ def _denied(report: _Report) -> AgentDBError:
     return PermissionDeniedError("the role of the database may not do this [42501]")
 
 
+def _unreadable(report: _Report) -> AgentDBError:
+    return PermissionDeniedError(report.refusal) if report.refusal else _invalid(report)
+
+
 def _unsupported(report: _Report) -> AgentDBError:
     # To BEGIN … READ WRITE a standby answers that it cannot.
     is_begin = (report.context.statement or "").startswith("BEGIN")
@@ -230,6 +237,7 @@ def _unsupported(report: _Report) -> AgentDBError:
 _BY_STATE: dict[str, Callable[[_Report], AgentDBError]] = {
     "22001": lambda r: ValueTooLongError("the database refused a long value", limit=0, **r.place),
     "22003": lambda r: ValueOutOfRangeError("the database refused a large number", **r.place),
+    "22P02": _unreadable,
     "23001": lambda r: ReferencedError("the row is still referenced", constraint=r.constraint),
     "23502": lambda r: InvalidValueError("a value is required", **r.place),
     "23503": lambda r: _foreign_key(r.context, r.constraint),

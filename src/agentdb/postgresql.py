@@ -17,7 +17,7 @@ from agentdb.openings import Opening, keep_back, take_opening
 from agentdb.poolers import spare_prepared_statements
 from agentdb.search_path import require_mapped, set_own_path
 from agentdb.settings import Settings
-from agentdb.tenancy.binding import SCOPE_OPTION, TELL, Binding
+from agentdb.tenancy.binding import SCOPE_OPTION, Binding
 from agentdb.tenancy.scope import Scope
 
 _ASKED = "agentdb_asked"
@@ -67,14 +67,14 @@ def _has_word(driver: Any) -> bool:
 
 
 def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> None:
-    """Send BEGIN together with the limits, the tenant and the question what binds the role.
+    """Send BEGIN together with the limits, the tenant and what binds the role.
 
-    Where nothing is asked, they wait for the first statement.
+    It waits for the first statement. The first unit of a connection whose role has to be bound, or
+    must not be, is refused at once instead, for a table that it may never come to.
     """
     path = [] if schema is None else [set_own_path(schema)]
-    fixed = [*_set_config(_limits(settings)), *path]
     # The driver takes a single percent sign for a parameter.
-    told = f"SELECT {', '.join(fixed)}, ".replace("%", "%%") + TELL
+    fixed = ", ".join([*_set_config(_limits(settings)), *path]).replace("%", "%%")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -85,20 +85,17 @@ def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> Non
         if options.get(READ_ONLY_OPTION):
             start = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
         scope = options.get(SCOPE_OPTION)
-        binding = Binding(
-            scope or Scope(),
-            schema,
-            required=settings.rls == "require",
-            everywhere=_ASKED not in connection.info,
-        )
+        is_known = _ASKED in connection.info
+        required = settings.rls == "require"
+        binding = Binding(scope or Scope(), schema, required=required, everywhere=not is_known)
+        opening = Opening(start, f"SELECT {fixed}, {binding.told}", binding.tenant)
         # A host that uses the engine may go past SQLAlchemy, to the driver.
-        waits = scope is not None and not binding.asks
+        waits = scope is not None and (is_known or not binding.asks)
         if waits and may_pipeline(connection.connection.driver_connection):
-            keep_back(connection, Opening(start, told, binding.tenant))
+            keep_back(connection, opening)
             return
-        answer = _send(connection, f"{start}; SELECT {', '.join([*fixed, *binding.calls])}")
+        _send(connection, opening.script)
         if binding.asks:
-            binding.judge(bound=answer[-1])
             connection.info[_ASKED] = True
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -121,11 +118,14 @@ def open_now(connection: Connection) -> None:
         _send(connection, opening.script)
 
 
-def ask(connection: Connection, binding: Binding) -> bool:
-    """Ask outside a transaction whether policies bind the role."""
+def ask(connection: Connection, binding: Binding) -> None:
+    """Let the server refuse the role outside a transaction.
+
+    Raises:
+        PermissionDeniedError: Policies bind the role, or do not, against what has to be.
+    """
     # SQLAlchemy's own ways to run a statement would begin a transaction.
-    bound: bool = _send(connection, f"SELECT {binding.question}")[0]
-    return bound
+    _send(connection, f"SELECT {binding.refusal}")
 
 
 def reads_plainly(connection: Connection) -> bool:
@@ -174,26 +174,18 @@ def _set_config(values: dict[str, str]) -> list[str]:
     return [f"set_config('{name}', '{value}', true)" for name, value in values.items()]
 
 
-def _send(connection: Connection, script: str) -> tuple[Any, ...]:
-    """Send several statements in one round trip, and return the row that the last one answers.
-
-    The simple protocol alone allows that.
-    """
+def _send(connection: Connection, script: str) -> None:
+    """Send several statements in one round trip; the simple protocol alone allows that."""
     adapted: Any = connection.connection.dbapi_connection
 
-    async def execute(driver: Any) -> tuple[Any, ...]:
-        cursor = await driver.execute(script, prepare=False)
-        while cursor.nextset():
-            pass
-        row: tuple[Any, ...] = await cursor.fetchone()
-        return row
+    async def execute(driver: Any) -> None:
+        await driver.execute(script, prepare=False)
 
     try:
-        row: tuple[Any, ...] = adapted.run_async(execute)
+        adapted.run_async(execute)
     except BaseException as error:
         # What SQLAlchemy does where it sends BEGIN itself: translate, drop a broken connection with
         # all that are older, and one whose task was cancelled.
         held: Any = connection
         held._handle_dbapi_exception(error, script, None, None, None)  # noqa: SLF001
         raise AssertionError from error  # that raised
-    return row

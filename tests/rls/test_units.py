@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agentdb import Database, UnitOfWork, configure, maintenance
-from agentdb.errors import ConfigurationError, PermissionDeniedError
+from agentdb.errors import AgentDBError, ConfigurationError, PermissionDeniedError
 from agentdb.settings import Settings
 from agentdb.testing import RoleUrls, capture_statements
 from tests.rls.test_changes import connect, postgres
@@ -145,6 +145,30 @@ async def test_a_platform_role_that_is_bound_is_refused(agentdb_role_urls: RoleU
     async with Database(urls.app, platform_url=urls.app) as database:
         with pytest.raises(PermissionDeniedError, match="BYPASSRLS"):
             await begin(database)
+
+
+@pytest.mark.parametrize(("role", "right"), [("platform", "NOBYPASSRLS"), ("app", "BYPASSRLS")])
+async def test_a_role_that_changes_is_refused_by_the_server(
+    agentdb_role_urls: RoleUrls, database: Database, role: str, right: str
+) -> None:
+    """Later units of a connection wait with BEGIN for their first statement; it is not run."""
+    alpha, _ = await tenants(database)
+    async with database.begin(tenant=alpha) as uow:
+        assert await uow.agent_conversations.count() == 0
+    name = make_url(getattr(agentdb_role_urls, role)).username
+    with connect(agentdb_role_urls.superuser) as connection:
+        connection.execute(f'ALTER ROLE "{name}" {right}'.encode())
+
+    scope: dict[str, Any] = {"reason": "test"} if role == "platform" else {"tenant": alpha}
+
+    async def work(uow: UnitOfWork) -> None:
+        with pytest.raises(PermissionDeniedError, match="row-level security"):
+            await uow.agent_conversations.get_or_create("chat", "app", tenant_id=alpha)
+
+    with pytest.raises(AgentDBError, match="rolled back"):
+        await database.run(work, **scope)
+    with connect(agentdb_role_urls.superuser) as connection:
+        assert connection.execute("SELECT * FROM agent_conversations").fetchall() == []
 
 
 async def test_a_single_table_under_policies_is_enough_to_refuse(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from agentdb.errors import PermissionDeniedError
 from agentdb.orm import Base
+from agentdb.refusals import BOUND_SYSTEM, UNBOUND_TENANT, refuse_where
 from agentdb.search_path import literal, prefix
 from agentdb.tenancy.policies import SETTING
 from agentdb.tenancy.scope import Scope, scope_of
@@ -29,7 +29,7 @@ _TOLD = "agentdb_told"
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a transaction tells the server of its scope, and what it asks in the same statement.
+    """What a transaction tells the server of its scope, and what the server is to refuse.
 
     Attributes:
         scope: Whose unit it is.
@@ -54,39 +54,24 @@ class Binding:
         return "" if self.scope.tenant is None else str(self.scope.tenant)
 
     @property
-    def calls(self) -> list[str]:
-        """The expressions to select; where it asks, the last one is whether policies bind."""
-        told = TELL % literal(self.tenant)
-        return [told, self.question] if self.asks else [told]
+    def told(self) -> str:
+        """The expressions to select; the one parameter is the tenant.
+
+        Where the scope depends on it, the server refuses a role that is not bound as it should be.
+        """
+        return f"{TELL}, {self.refusal}" if self.asks else TELL
 
     @property
-    def question(self) -> str:
-        """The expression that is true where policies bind."""
+    def refusal(self) -> str:
+        """The expression that fails where policies bind a system unit, or bind no tenant's."""
         tables = sorted(Base.metadata.tables) if self.everywhere else ["tenant_accounts"]
         names = ", ".join(literal(f"{prefix(self.schema)}{table}") for table in tables)
         bound = "coalesce(row_security_active(to_regclass(name)), false)"
         # A single table would hide rows of the system, and a single one would show a tenant others.
-        judged = "bool_or" if self.scope.is_system else "bool_and"
-        return f"(SELECT {judged}({bound}) FROM unnest(ARRAY[{names}]) AS name)"  # noqa: S608 -- literals
-
-    def judge(self, *, bound: bool) -> None:
-        """Refuse a unit whose connection is not bound as it should be.
-
-        Raises:
-            PermissionDeniedError: Policies bind a unit of the system, or do not bind one of a
-                tenant although they have to.
-        """
-        if self.scope.is_system and bound:
-            raise PermissionDeniedError(
-                "row-level security hides all rows from this system unit: set platform_url, or"
-                " AGENTDB_PLATFORM_DATABASE_URL, to a role with BYPASSRLS"
-            )
-        if not self.scope.is_system and not bound:
-            raise PermissionDeniedError(
-                'rls="require" is set, and row-level security does not bind this connection: its'
-                " role is a superuser, has BYPASSRLS or owns a table without FORCE, or a table has"
-                " none; see `agentdb rls status`"
-            )
+        system = self.scope.is_system
+        judged = f"bool_or({bound})" if system else f"bool_or(NOT {bound})"
+        question = f"(SELECT {judged} FROM unnest(ARRAY[{names}]) AS name)"  # noqa: S608 -- literals
+        return refuse_where(question, BOUND_SYSTEM if system else UNBOUND_TENANT)
 
 
 def announce(session: Session, *, schema: str | None, required: bool) -> None:
@@ -124,17 +109,14 @@ def tell(session: Session, connection: Connection, *, schema: str | None, requir
     """Tell the server the tenant of the transaction that *connection* is in, unless BEGIN did.
 
     Raises:
-        PermissionDeniedError: As of `Binding.judge`.
+        PermissionDeniedError: Policies bind a unit of the system, or do not bind one of a tenant
+            although they have to.
     """
     scope = scope_of(session)
     if scope is None or _is_told(session, connection):
         return
     binding = Binding(scope, schema, required=required)
-    calls = ", ".join(binding.calls)
-    # The driver takes a single percent sign for a parameter.
-    answer = connection.exec_driver_sql(f"SELECT {calls}".replace("%", "%%")).one()
-    if binding.asks:
-        binding.judge(bound=answer[-1])
+    connection.exec_driver_sql(f"SELECT {binding.told}", (binding.tenant,))
 
 
 def _is_told(session: Session, connection: Connection) -> bool:
