@@ -59,10 +59,15 @@ def fingerprint(where: Sequence[ColumnElement[bool]], *parts: object) -> str:
 
     The text of a statement is the same in every process; the values are added by their repr.
     """
-    compiled = and_(True, *where).compile()
-    values = sorted((name, _stable(value)) for name, value in compiled.params.items())
-    text = repr((str(compiled), values, [str(part) for part in parts]))
+    text = repr((*_conditions(where), [str(part) for part in parts]))
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:24]
+
+
+def _conditions(where: Sequence[ColumnElement[bool]]) -> tuple[str, list[tuple[str, str]]]:
+    if not where:
+        return "", []
+    compiled = and_(True, *where).compile()
+    return str(compiled), sorted((name, _stable(value)) for name, value in compiled.params.items())
 
 
 def _stable(value: object) -> str:

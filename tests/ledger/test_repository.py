@@ -291,10 +291,13 @@ async def test_eight_callers_open_one_segment(
 async def test_another_tenants_conversation_does_not_exist(
     agentdb_database: Database, agentdb_tenant: TenantAccount
 ) -> None:
-    """With another tenant's id, append, replay, resume and active find nothing."""
+    """With another tenant's id, append, replay, resume and active find nothing, at any position."""
     async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
         conversation = await begun(uow)
-        await uow.conversation_ledger_events.append(conversation, frames(1))
+        await uow.conversation_ledger_events.append(conversation, [frame(1), frame(5)])
+        cursor = (await uow.conversation_ledger_events.replay(conversation, limit=1)).cursor
+        with pytest.raises(ResyncRequiredError):
+            await uow.conversation_ledger_events.resume(conversation, "s1", 3)
     async with agentdb_database.begin_system(reason="test") as uow:
         other = await uow.tenant_accounts.create("Other", f"other-{uuid4().hex[:8]}")
     async with agentdb_database.begin(tenant=other.id) as uow:
@@ -302,7 +305,8 @@ async def test_another_tenants_conversation_does_not_exist(
         calls = [
             ledger.append(conversation, frames(1)),
             ledger.replay(conversation),
-            ledger.resume(conversation, "s1", 0),
+            ledger.replay(conversation, after=cursor),
+            *(ledger.resume(conversation, "s1", seen) for seen in (0, 1, 3, 9)),
             uow.conversation_ledger_segments.active(conversation),
         ]
         for call in calls:

@@ -41,13 +41,17 @@ def checked_kinds(kinds: Collection[str]) -> list[str]:
 
 
 async def locate(unit: Unit, ref: ConversationRef, tenant_id: UUID | None) -> tuple[UUID, UUID]:
-    """Return a conversation that the unit may read, and its tenant.
+    """Return the conversation that is meant, and its tenant.
+
+    Where both are known already, whether there is one is left to what is read of it.
 
     Raises:
         NotFoundError: There is none, or it is another tenant's.
     """
-    conversation = await require_by_ref(unit, ref, tenant_id)
     tenant = unit.scope.filter(tenant_id)
+    if tenant is not None and isinstance(ref, UUID):
+        return ref, tenant
+    conversation = await require_by_ref(unit, ref, tenant_id)
     if tenant is None:
         query = select(conversations.c.tenant_id).where(conversations.c.id == conversation)
         tenant = (await unit.execute(query)).scalar_one()
@@ -93,6 +97,14 @@ class Reading:
         filters = {name: value for name, value in chosen.items() if value is not None}
         return cls(*place, filters, fingerprint((), "replay", place[0], sorted(filters.items())))
 
+    async def require(self, unit: Unit) -> None:
+        """Refuse a conversation that the unit may not read.
+
+        Raises:
+            NotFoundError: There is none, or it is another tenant's.
+        """
+        await require_by_ref(unit, self.conversation, self.tenant)
+
     def decode(self, cursor: str | None) -> Position:
         """Return the position of a cursor of this reading; None is its beginning.
 
@@ -111,11 +123,14 @@ class Reading:
         """Read on: the frame at the position comes first and proves that it still stands.
 
         Raises:
-            ResyncRequiredError: It was truncated away or purged.
+            NotFoundError: There is no such conversation, and the reading begins.
+            ResyncRequiredError: It was truncated away or purged, with its conversation perhaps.
             InvalidValueError: The limit is none.
         """
         check_limit(limit, MAX_REPLAY)
         frames = await self._read(unit, position, limit + 2)
+        if not frames and not position.row:
+            await self.require(unit)
         if position.row:
             if not frames or frames[0].id != position.row:
                 raise ResyncRequiredError("the position of the reader is no longer in the ledger")
@@ -149,6 +164,7 @@ class Reading:
         """Return the position of a client that has seen the stream up to *event_id*, 0 for none.
 
         Raises:
+            NotFoundError: There is no such conversation; where nothing says so, its page will.
             ResyncRequiredError: The frame was truncated away or purged, or never recorded although
                 later ones are.
             InvalidValueError: The event id is none.
@@ -166,4 +182,5 @@ class Reading:
             return Position()
         if newest is None or event_id > newest:
             return Position(floor=event_id)
+        await self.require(unit)
         raise ResyncRequiredError("the position of the client is no longer in the ledger")

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement
 from agentdb.checks import check_text
 from agentdb.conversations.refs import lock_by_ref, require_by_ref
 from agentdb.conversations.rows import ConversationRef
+from agentdb.errors import ResyncRequiredError
 from agentdb.ledger.appends import append_batch, append_spilling
 from agentdb.ledger.frames import INLINE_LIMIT, read_batch
 from agentdb.ledger.models import (
@@ -245,7 +246,11 @@ class ConversationLedgerEventRepository(VerbWrittenRepository[ConversationLedger
     async def _page(
         self, reading: Reading, position: Position, limit: int, store: ObjectStore | None
     ) -> LedgerPage:
-        page = await reading.page(self.unit, position, limit)
+        try:
+            page = await reading.page(self.unit, position, limit)
+        except ResyncRequiredError:
+            await reading.require(self.unit)
+            raise
         if store is None:
             return page
         found = await locate_objects(self.unit, page)

@@ -200,8 +200,6 @@ class Tail:
 
     async def _fetch(self, uow: UnitOfWork) -> None:
         reading = self._reading or await self._begin(uow)
-        if not self._position.row:
-            await locate(uow, reading.conversation, None)  # it may have been deleted
         page = await reading.page(uow, self._position, PAGE)
         if self._wanted.store is not None:
             self._objects = await locate_objects(uow, page)

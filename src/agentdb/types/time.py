@@ -98,7 +98,7 @@ def _reading_text(read: Any) -> Callable[[str | None], datetime | None]:
 
 
 def _in_utc(instant: datetime | None) -> datetime | None:
-    return instant if instant is None or instant.tzinfo is UTC else instant.astimezone(UTC)
+    return instant and instant.astimezone(UTC)
 
 
 class Date(StrictType[date]):
