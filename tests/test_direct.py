@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import BigInteger, Connection, bindparam, event, literal, select, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    bindparam,
+    delete,
+    event,
+    insert,
+    literal,
+    select,
+    text,
+)
 
 from agentdb import Database, UnitOfWork
-from agentdb.errors import AgentDBError, DeadlineError, InvalidValueError
+from agentdb.errors import AgentDBError, DeadlineError, InvalidValueError, NotFoundError
+from agentdb.models import AgentContainer
 from agentdb.testing import capture_statements
 from agentdb.types import UTCDateTime, Uuid, utc_now, uuid_pk
 
@@ -54,6 +66,16 @@ async def test_a_refusal_among_several_undoes_itself(agentdb_uow: UnitOfWork) ->
 
     assert "lacking" not in str(raised.value)
     assert await agentdb_uow.send((NUMBER, {"number": 3})) == [[(3,)]]
+
+
+async def test_the_statement_that_failed_tells_what_its_error_means(
+    agentdb_uow: UnitOfWork,
+) -> None:
+    """A foreign key means something else to INSERT than to a DELETE that is sent with it."""
+    child = insert(AgentContainer).values(agent_key="a", container_id=uuid4(), tenant_id=uuid4())
+    with pytest.raises(NotFoundError):
+        async with agentdb_uow.savepoint():
+            await agentdb_uow.send((child, {}), (delete(AgentContainer), {}))
 
 
 @pytest.mark.agentdb_only("postgres")

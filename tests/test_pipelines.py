@@ -29,7 +29,7 @@ async def driver(agentdb_empty_url: str) -> AsyncIterator[psycopg.AsyncConnectio
 
 def command(text: str, *parameters: Any) -> Any:
     """Return a statement as it is sent."""
-    return SimpleNamespace(text=text, parameters=parameters)
+    return SimpleNamespace(text=text, parameters=parameters, is_done=False)
 
 
 async def one(driver: Any, text: str, *parameters: Any) -> Any:
@@ -69,9 +69,11 @@ async def test_after_a_failure_nothing_unprepared_is_taken_for_prepared(
     """What was to be prepared behind the statement that failed, or is that statement, was not."""
     driver.prepare_threshold = 0
     broken, later = command("SELECT 1 / %s::int", 0), command("SELECT %s::int", 7)
+    sent = [command("SELECT 1"), broken, later]
     with pytest.raises(psycopg.errors.DivisionByZero):
-        await run_pipeline(driver, [broken, later])
+        await run_pipeline(driver, sent)
 
+    assert [each.is_done for each in sent] == [True, False, False]
     assert await run_pipeline(driver, [later]) == [[(7,)]]
     assert await one(driver, broken.text, 1) == 1
 

@@ -95,6 +95,7 @@ class _Command:
         context: What listeners hear of it from, and hang on it.
         returns: Whether it has rows.
         many: Whether it is run for each of its parameters.
+        is_done: Whether it has succeeded.
     """
 
     text: str
@@ -102,6 +103,7 @@ class _Command:
     context: SimpleNamespace
     returns: bool = False
     many: bool = False
+    is_done: bool = False
 
 
 def send_scripts(connection: Connection, *texts: str) -> None:
@@ -195,7 +197,7 @@ class _Exchange:
                 self._adapted._handle_exception(error)  # noqa: SLF001
             except Exception as translated:  # noqa: BLE001 -- goes on below
                 error = translated
-        text = self._commands[-1].text
+        text = next(c.text for c in (*self._first, *self._commands) if not c.is_done)
         try:
             raise error  # noqa: TRY301 -- it asks the interpreter, too, for what is raised
         except BaseException as raised:
@@ -243,9 +245,12 @@ async def _run_postgresql(commands: Sequence[_Command], driver: Any) -> list[lis
         from agentdb.pipelines import run_pipeline  # noqa: PLC0415 -- as below
 
         return await run_pipeline(driver, commands)
-    cursors = [await driver.execute(command.text, command.parameters) for command in commands]
-    pairs = zip(cursors, commands, strict=True)
-    return [await cursor.fetchall() if c.returns else [] for cursor, c in pairs]
+    found: list[list[Row]] = []
+    for command in commands:
+        cursor = await driver.execute(command.text, command.parameters)
+        found.append(await cursor.fetchall() if command.returns else [])
+        command.is_done = True
+    return found
 
 
 def may_pipeline(driver: Any) -> bool:
@@ -267,6 +272,7 @@ async def _run_sqlite(commands: Sequence[_Command], driver: Any) -> list[list[Ro
         for command in commands:
             execute = cursor.executemany if command.many else cursor.execute
             found.append(execute(command.text, command.parameters).fetchall())
+            command.is_done = True
         return found
 
     # Private: each call of the public interface is a switch of threads of its own.

@@ -33,10 +33,12 @@ class Command(Protocol):
     Attributes:
         text: As the driver takes it, with its placeholders.
         parameters: Likewise.
+        is_done: Is set once it has succeeded.
     """
 
     text: str
     parameters: Any
+    is_done: bool
 
 
 class _Sent(NamedTuple):
@@ -86,7 +88,7 @@ def _run(driver: Any, commands: Sequence[Command]) -> Generator[Any, Any, list[l
             driver._prepared.validate(one.key, one.prepare, one.name, [answer])  # noqa: SLF001
     # What is no longer to be prepared is given up.
     yield from driver._prepared.maintain_gen(driver)  # noqa: SLF001
-    return [_rows(transformer, answer) for answer in answers]
+    return [_rows(transformer, *pair) for pair in zip(commands, answers, strict=True)]
 
 
 def _write(transformer: Transformer, command: Command) -> PostgresQuery:
@@ -122,9 +124,10 @@ def _fetch(pgconn: PGconn, sent: Sequence[_Sent]) -> Generator[Any, Any, list[PG
     return answers
 
 
-def _rows(transformer: Transformer, answer: PGresult) -> list[Row]:
+def _rows(transformer: Transformer, command: Command, answer: PGresult) -> list[Row]:
     if answer.status in _FAILED:
         raise error_from_result(answer, encoding=transformer.encoding)
+    command.is_done = True
     if answer.status != pq.ExecStatus.TUPLES_OK:
         return []
     transformer.set_pgresult(answer, set_loaders=True, format=pq.Format.TEXT)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from agentdb import Database, Settings, postgresql
+from agentdb import Database, Settings, pipelines, postgresql
 from agentdb.errors import (
     UnavailableError,
 )
@@ -69,26 +70,37 @@ async def test_a_connection_that_breaks_in_a_unit_is_unavailable(agentdb_url: st
 
 @postgres
 @pytest.mark.parametrize("state", ["0A000", "25006"])
+@pytest.mark.parametrize("pooler", [None, "pgbouncer"])
 async def test_a_server_that_only_reads_is_left(
-    agentdb_url: str, monkeypatch: pytest.MonkeyPatch, state: str
+    agentdb_url: str, monkeypatch: pytest.MonkeyPatch, state: str, pooler: Any
 ) -> None:
-    """After a failover to a standby each connection fails at most once, then it is made anew."""
-    real: Callable[..., tuple[Any, ...]] = postgresql._send
-    standby = [True]
+    """After a failover to a standby each connection fails at most once, then it is made anew.
 
-    def send(connection: Any, script: str) -> tuple[Any, ...]:
+    That is so for BEGIN alone, as behind a pooler, and for one that waits for a statement.
+    """
+    standby = False
+    one_by_one, together = postgresql._send, pipelines.run_pipeline
+
+    def send(connection: Any, script: str) -> None:
         # What a standby says to BEGIN READ WRITE; it says 25006 to a write.
         refusal = f"BEGIN; DO $$ BEGIN RAISE 'no' USING ERRCODE = '{state}'; END $$"
-        return real(connection, refusal if standby[0] else script)
+        one_by_one(connection, refusal if standby else script)
 
-    async with Database(agentdb_url) as database:
+    async def run(driver: Any, commands: Any) -> Any:
+        if standby and commands[0].text.startswith("BEGIN"):
+            raise psycopg.errors.lookup(state)
+        return await together(driver, commands)
+
+    monkeypatch.setattr(postgresql, "_send", send)
+    monkeypatch.setattr(pipelines, "run_pipeline", run)
+    async with Database(agentdb_url, settings=Settings(pooler=pooler)) as database:
         async with database.begin_system(reason="test") as unit:
             process = await backend_of(unit)
-        monkeypatch.setattr(postgresql, "_send", send)
+        standby = True
         with pytest.raises(UnavailableError, match="only reads") as caught:
-            async with database.begin_system(reason="test"):
-                pass
-        standby[0] = False
+            async with database.begin_system(reason="test") as unit:
+                await unit.usage_counters.increment(None, date(2026, 1, 1), tenant_id=uuid4())
+        standby = False
         async with database.begin_system(reason="test") as unit:
             assert await backend_of(unit) != process
 
