@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from agentdb import Database
 from agentdb.auth.counters import Totals
@@ -14,11 +17,13 @@ from agentdb.auth.values import UsageCounterGranularity
 from agentdb.errors import ValueOutOfRangeError
 from agentdb.maintenance import Report, roll_up_usage
 from agentdb.maintenance.counters import PastDays
-from agentdb.models import TenantAccount
+from agentdb.models import TenantAccount, User
 from agentdb.operations import delete_user
-from agentdb.testing import Factory, run_concurrently
+from agentdb.testing import Factory, backend_of, run_concurrently
+from agentdb.testing.backends import connect_plainly
 from agentdb.types import utc_now
 from tests.plans import plans_of
+from tests.worker.queue import until
 
 DAYS = [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 31)]
 MONTH = UsageCounterGranularity.MONTH
@@ -174,6 +179,39 @@ async def test_users_are_deleted_while_their_days_are_rolled_up(
     async with agentdb_database.read(tenant=tenant) as uow:
         assert (await uow.usage_counters.totals(*ALWAYS)).requests == 16
         assert {row.user_id for row in await uow.usage_counters.all()} == {None}
+
+
+@pytest.mark.agentdb_commits
+@pytest.mark.agentdb_only("postgres")
+async def test_a_roll_up_takes_no_days_of_users_whom_it_does_not_hold(
+    agentdb_database: Database, agentdb_url: str, agentdb_make: Factory
+) -> None:
+    """While it waits for two users, whose days become one of nobody, another's day moves up."""
+    *leaving, held = [agentdb_make.tenant_user_membership(role="member").user_id for _ in range(3)]
+    for user in leaving:
+        agentdb_make.usage_counter(user_id=user, period_start=DAYS[0])
+    agentdb_make.usage_counter(user_id=held, period_start=DAYS[1])
+
+    async with agentdb_database.begin_system(reason="test") as holder:
+        await holder.session.execute(select(User.id).where(User.id == held).with_for_update())
+        async with agentdb_database.begin_system(reason="test") as uow:
+            for user in leaving:
+                await delete_user(uow, user)
+            process = await backend_of(uow)
+            roll_up = asyncio.create_task(roll_up_usage(agentdb_database, batch=2))
+            await until(partial(is_waited_for, agentdb_url, process))
+        assert (await roll_up).counts == {"rolled_up": 1}
+        await delete_user(holder, held)
+
+    async with agentdb_database.read(reason="test") as reader:
+        assert {row.user_id for row in await reader.usage_counters.all()} == {None}
+
+
+async def is_waited_for(url: str, process: int) -> bool:
+    """Whether another process of the server waits for a lock of this one."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+    with connect_plainly(url) as connection:
+        return connection.execute(query, [process]).fetchone() is not None
 
 
 SUM = st.integers(0, 2**50)

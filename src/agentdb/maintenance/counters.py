@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import URL, Select, delete, literal_column, select
+from sqlalchemy import URL, ColumnElement, Select, delete, literal_column, or_, select, true
 from typing_extensions import Unpack, override
 
 from agentdb.auth.counters import SUMS
@@ -74,9 +74,9 @@ class PastDays(Aged):
 
     @override
     async def change(self, uow: UnitOfWork, after: Place | None, limit: int) -> Batch[Place]:
-        due = (await self._due(uow, after)).limit(limit)
-        await _lock_users(uow, due)
-        free = due.with_for_update(skip_locked=True)
+        due = await self._due(uow, after)
+        held = await _lock_users(uow, due.limit(limit))
+        free = due.where(held).limit(limit).with_for_update(skip_locked=True)
         chosen = delete(_counters).where(among(_counters.c.id, free, postgresql=uow.is_postgresql))
         days = (await uow.execute(chosen.returning(*_counters.c))).all()
         if days:
@@ -84,16 +84,22 @@ class PastDays(Aged):
         return Batch({self.outcomes[0]: len(days)}, last_place(days, self.stamp, limit))
 
 
-async def _lock_users(uow: UnitOfWork, due: Select[Any]) -> None:
+async def _lock_users(uow: UnitOfWork, due: Select[Any]) -> ColumnElement[bool]:
     """Keep the users of a batch: their locks come before those of counters.
 
     A new counter refers to its user, whom a deletion may hold that waits for the counters.
+
+    Returns:
+        The condition to be a counter of such a user, or of nobody: while the locks were waited for,
+        counters of others may have moved up into the batch.
     """
     if not uow.is_postgresql:
-        return
+        return true()
     having = due.with_only_columns(_counters.c.user_id).subquery()
     query = select(_users.c.id).where(_users.c.id.in_(select(having.c.user_id)))
-    await uow.execute(query.order_by(_users.c.id).with_for_update(read=True, key_share=True))
+    locked = query.order_by(_users.c.id).with_for_update(read=True, key_share=True)
+    users = (await uow.execute(locked)).scalars().all()
+    return or_(_counters.c.user_id.is_(None), _counters.c.user_id.in_(users))
 
 
 def _months(days: Iterable[Any]) -> list[dict[str, Any]]:
