@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import inspect
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.util import identity_key
+from sqlalchemy.orm.attributes import instance_state
 
 from agentdb.orm import Base
 from agentdb.tenancy.guard import trust
@@ -35,15 +34,15 @@ class Answers:
     @property
     def is_changed(self) -> bool:
         """Whether the host has changed some."""
-        return any(inspect(entity).modified for entity in self._entities.values())
+        return any(instance_state(entity).modified for entity in self._entities.values())
 
     def find(self, model: type[Base], key: Iterable[Any]) -> Base | None:
         """Return the entity with *key*."""
-        return self._entities.get(identity_key(model, tuple(key))) if self._entities else None
+        return self._entities.get((model, tuple(key))) if self._entities else None
 
     def keep(self, entity: Base) -> None:
         """Keep an entity, which has no session."""
-        self._entities[inspect(entity).key] = entity
+        self._entities[type(entity), instance_state(entity).identity] = entity
 
     def hand_over(self, session: Session) -> None:
         """Give all to *session*."""

@@ -6,11 +6,11 @@ The ORM would make them too, at several times the cost of the statement.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import bindparam, inspect, select
-from sqlalchemy.orm import class_mapper, make_transient_to_detached
-from sqlalchemy.orm.attributes import manager_of_class, set_committed_value
+from sqlalchemy.orm import class_mapper
+from sqlalchemy.orm.attributes import instance_state, manager_of_class, set_committed_value
 
 from agentdb.direct import Row
 from agentdb.orm import Base
@@ -31,29 +31,45 @@ def entity_of(unit: Unit, model: type[M], row: Row) -> M:
         row: All columns of the table, in their order.
     """
     kind: Any = model
-    names, places = _attributes(kind)
-    values = dict(zip(names, row, strict=True))
-    key = [row[place] for place in places]
+    shape = _shape(kind)
+    key = tuple([row[place] for place in shape.places])
     known: Any = unit.loaded(model, key)
-    entity: Any = known or manager_of_class(model).new_instance()
+    entity: Any = known or shape.manager.new_instance()
     if known is not None:
-        for name, value in values.items():
+        for name, value in zip(shape.names, row, strict=True):
             set_committed_value(entity, name, value)
     else:
-        inspect(entity).dict.update(values)  # becomes what is committed
-        make_transient_to_detached(entity)
+        state = instance_state(entity)
+        state.dict.update(zip(shape.names, row, strict=True))  # becomes what is committed
+        # What `make_transient_to_detached` does, which looks for what is not loaded, too.
+        state.key = shape.mapper.identity_key_from_primary_key(key)
         unit.adopt(entity)
     found: M = entity
     return found
 
 
+class _Shape(NamedTuple):
+    """How rows of a table become entities.
+
+    Attributes:
+        mapper: Of the model.
+        manager: Makes an instance.
+        names: The attributes of all columns, in their order.
+        places: Which of them are the key.
+    """
+
+    mapper: Any
+    manager: Any
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+
+
 @cache
-def _attributes(model: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return the attributes of all columns in their order, and the places of the key's."""
+def _shape(model: Any) -> _Shape:
     mapper = class_mapper(model)  # unlike `inspect`, it sets up a model that was never queried
     names = tuple(mapper.get_property_by_column(column).key for column in table_of(model).c)
     keys = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
-    return names, tuple(map(names.index, keys))
+    return _Shape(mapper, manager_of_class(model), names, tuple(map(names.index, keys)))
 
 
 async def flush_pending(unit: Unit) -> None:
