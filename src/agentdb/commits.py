@@ -13,9 +13,11 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.wait({task})
+            await asyncio.shield(task)
         except asyncio.CancelledError as error:
             cancelled = error
+        except BaseException:  # noqa: BLE001 -- that of the task, which its result raises below
+            break
     task.result()
     if cancelled is not None:
         raise cancelled

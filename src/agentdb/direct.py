@@ -212,7 +212,7 @@ def _opening(connection: Connection) -> list[_Command]:
         return []
     context = SimpleNamespace()
     told = _Command(opening.settings, (opening.tenant,), context)
-    return [_Command(opening.begin, (), context), told]
+    return [_Command(opening.begin, None, context), told]
 
 
 def _compiled(connection: Connection, statement: Executable) -> Compiled:

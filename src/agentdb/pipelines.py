@@ -10,6 +10,7 @@ statements.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from psycopg import adapt, pq
@@ -93,8 +94,14 @@ def _run(driver: Any, commands: Sequence[Command]) -> Generator[Any, Any, list[l
 
 def _write(transformer: Transformer, command: Command) -> PostgresQuery:
     query = PostgresQuery(transformer)
-    query.convert(command.text.encode(), command.parameters)
+    query.convert(_encoded(command.text), command.parameters)
     return query
+
+
+@lru_cache(maxsize=512)
+def _encoded(text: str) -> bytes:
+    """Return the same bytes for the same text: their hash is reckoned once."""
+    return text.encode()
 
 
 def _send(pgconn: PGconn, prepared: Any, query: PostgresQuery) -> _Sent:
