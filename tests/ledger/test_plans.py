@@ -196,3 +196,15 @@ async def test_a_plan_for_any_conversation_walks_the_frames_of_that_one(
 
     assert len(frames_read) == 1
     assert "ix_conversation_ledger_events_tenant_conversation_id_id" in frames_read[0]
+
+
+@pytest.mark.agentdb_only("sqlite")
+async def test_a_replay_on_sqlite_begins_at_its_position(unit: UnitOfWork) -> None:
+    """The row is a part of the search in the index: no page reads those before it."""
+    connection = await unit.session.connection()
+    query = str(statements.replay(frozenset[str](), postgresql=False).compile(dialect=unit.dialect))
+    anything = (None,) * query.count("?")
+    steps = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", anything)).all()
+
+    (search,) = [step.detail for step in steps if " conversation_ledger_events " in step.detail]
+    assert "(tenant_id=? AND conversation_id=? AND id>?)" in search

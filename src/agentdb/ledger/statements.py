@@ -159,7 +159,8 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
         postgresql: Which database it is for.
     """
     equal = sorted(filters & {"workflow_run_id", "stream_id"})
-    order, mine = ([events.c.id], _frames_on()) if equal else _range_on()
+    # Of a range of two columns SQLite compares the second row by row, from the first frame on.
+    order, mine = _range_on() if postgresql and not equal else ([events.c.id], _frames_on())
     conditions = [*mine, visible_frame()]
     if "floor" in filters:
         conditions.append(events.c.event_id > bindparam("floor", type_=BigInteger()))
