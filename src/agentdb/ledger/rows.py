@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+_parse = json.JSONDecoder().decode
+"""What `json.loads` does with text, once it knows that it is some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -50,7 +53,7 @@ class LedgerFrame(NamedTuple):
     @property
     def payload(self) -> dict[str, Any] | None:
         """The whole frame, parsed at each call; None where it is in an object store."""
-        return None if self.raw is None else json.loads(self.raw)
+        return None if self.raw is None else _parse(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
