@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
 import pytest
-from sqlalchemy import Select, make_url, select, update
+from sqlalchemy import Connection, PoolProxiedConnection, Select, make_url, select, update
+from sqlalchemy.util import greenlet_spawn
 
-from agentdb import Database, Settings, UnitOfWork
-from agentdb.errors import InvalidValueError, PermissionDeniedError
+from agentdb import Database, Settings, UnitOfWork, lookups
+from agentdb.errors import InvalidValueError, PermissionDeniedError, UnavailableError
 from agentdb.models import TenantAccount, User
 from agentdb.testing import Factory, FaultProxy, RoleUrls
 from tests.trips import trips_through
@@ -139,6 +141,30 @@ async def test_a_look_up_on_a_lost_connection_is_tried_again(
             assert await uow.users.by_email(user.email) is not None
             proxy.reset()
             assert await uow.users.by_email(user.email) is not None
+
+
+@postgres
+@commits
+async def test_a_look_up_that_finds_the_pool_full_says_so(
+    agentdb_url: str, agentdb_make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another unit may have taken the place of the connection that was lost."""
+    user, taken = agentdb_make.user(), list[PoolProxiedConnection]()
+    reconnect = getattr(lookups, "_reconnect")  # noqa: B009 -- private
+
+    def late(connection: Connection) -> None:
+        taken.append(connection.engine.raw_connection())
+        reconnect(connection)
+
+    monkeypatch.setattr(lookups, "_reconnect", late)
+    with FaultProxy(agentdb_url) as proxy:
+        async with Database(proxy.url, settings=replace(ONE, pool_timeout=0.05)) as database:
+            async with database.lookup(reason="test") as uow:
+                await uow.users.by_email(user.email)
+                proxy.reset()
+                with pytest.raises(UnavailableError, match="no connection became free"):
+                    await uow.users.by_email(user.email)
+            await greenlet_spawn(taken[0].close)
 
 
 @postgres

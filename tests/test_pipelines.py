@@ -63,6 +63,19 @@ async def test_the_oldest_prepared_statement_is_given_up(
     assert await one(driver, PREPARED) <= driver.prepared_max + 1
 
 
+async def test_a_failure_is_told_whatever_is_to_be_given_up(
+    driver: psycopg.AsyncConnection[Any],
+) -> None:
+    """In a transaction that failed nothing else can be sent."""
+    driver.prepare_threshold, driver.prepared_max = 0, 1
+    sent = [command("BEGIN"), command("SELECT %s", 1), command("SELECT 1 / %s::int", 0)]
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await run_pipeline(driver, sent)
+
+    await driver.rollback()
+    assert await one(driver, "SELECT %s", 1) == 1
+
+
 async def test_after_a_failure_nothing_unprepared_is_taken_for_prepared(
     driver: psycopg.AsyncConnection[Any],
 ) -> None:

@@ -197,7 +197,8 @@ class _Exchange:
                 self._adapted._handle_exception(error)  # noqa: SLF001
             except Exception as translated:  # noqa: BLE001 -- goes on below
                 error = translated
-        text = next(c.text for c in (*self._first, *self._commands) if not c.is_done)
+        sent = [*self._first, *self._commands]
+        text = next((command.text for command in sent if not command.is_done), sent[-1].text)
         try:
             raise error  # noqa: TRY301 -- it asks the interpreter, too, for what is raised
         except BaseException as raised:

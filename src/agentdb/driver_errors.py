@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, PrimaryKeyConstraint, Table, UniqueConstraint, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import MultipleResultsFound, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
 from agentdb.errors import (
@@ -367,9 +368,11 @@ _BY_CODE: dict[int, Callable[[int], AgentDBError]] = {
 
 @contextmanager
 def orm_errors() -> Generator[None]:
-    """Translate what the ORM raises by itself, without a driver's error behind it."""
+    """Translate what SQLAlchemy raises by itself, without a driver's error behind it."""
     try:
         yield
+    except PoolTimeoutError as error:
+        raise UnavailableError("no connection became free in time") from error
     except StaleDataError as error:
         raise StaleVersionError("a row was changed or deleted meanwhile") from error
     except MultipleResultsFound as error:

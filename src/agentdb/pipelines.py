@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from psycopg import adapt, pq
 from psycopg._preparing import Prepare
@@ -19,11 +19,11 @@ from psycopg._queries import PostgresQuery
 from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many, send
 
+from agentdb.direct import Row
+
 if TYPE_CHECKING:
     from psycopg.abc import Transformer
     from psycopg.pq.abc import PGconn, PGresult
-
-Row: TypeAlias = tuple[Any, ...]
 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
@@ -87,9 +87,10 @@ def _run(driver: Any, commands: Sequence[Command]) -> Generator[Any, Any, list[l
     for one, answer in zip(sent, answers, strict=True):
         if one.key is not None:
             driver._prepared.validate(one.key, one.prepare, one.name, [answer])  # noqa: SLF001
-    # What is no longer to be prepared is given up.
+    rows = [_rows(transformer, *pair) for pair in zip(commands, answers, strict=True)]
+    # What is no longer to be prepared is given up; after a failure there is a rollback first.
     yield from driver._prepared.maintain_gen(driver)  # noqa: SLF001
-    return [_rows(transformer, *pair) for pair in zip(commands, answers, strict=True)]
+    return rows
 
 
 def _write(transformer: Transformer, command: Command) -> PostgresQuery:

@@ -9,11 +9,10 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from agentdb.driver_errors import READ_ONLY_OPTION
+from agentdb.driver_errors import READ_ONLY_OPTION, orm_errors
 from agentdb.engines import make_async_engine
 from agentdb.errors import ConfigurationError, UnavailableError
 from agentdb.hints import carry_hints, share_hints
@@ -113,9 +112,8 @@ async def _replacing(
 ) -> AsyncConnection:
     for last in (False, True):
         try:
-            return AsyncConnection(engine, await greenlet_spawn(connect, engine, options))
-        except PoolTimeoutError as error:
-            raise UnavailableError("no connection became free in time") from error
+            with orm_errors():
+                return AsyncConnection(engine, await greenlet_spawn(connect, engine, options))
         except UnavailableError as error:
             if last or not error.lost:
                 raise
