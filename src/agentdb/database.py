@@ -160,7 +160,8 @@ class Database(Tailing, Claiming):
         It runs as the role of *platform_url*, if there is one.
 
         Raises:
-            PermissionDeniedError: Row-level security binds the role: it would see nothing.
+            PermissionDeniedError: Row-level security binds the role: it would see nothing. On a
+                connection that has served the system before, the first statement raises it.
             UnavailableError: As of `begin`.
             CommitUnknownError: As of `begin`.
         """
