@@ -59,7 +59,8 @@ class Binding:
 
         Where the scope depends on it, the server refuses a role that is not bound as it should be.
         """
-        return f"{TELL}, {self.refusal}" if self.asks else TELL
+        # The driver takes a single percent sign for a parameter.
+        return f"{TELL}, {self.refusal.replace('%', '%%')}" if self.asks else TELL
 
     @property
     def refusal(self) -> str:
