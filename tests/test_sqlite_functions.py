@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb.sqlite_functions import matches, words_of
+from agentdb.batch import stored_instant
+from agentdb.sqlite_functions import matches, moved, words_of
 
 WORD = st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=8)
 NOTHING = st.text(st.sampled_from("%_*?'\"()[]{}\\^$.|+-& \t\n"), max_size=8)
@@ -55,3 +57,18 @@ def test_letters_beyond_ascii_are_folded() -> None:
     assert matches("Straße", "STRASSE")
     assert matches("CAFÉ", "café")
     assert not matches("CAFÉ", "cafe")
+
+
+@given(at=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), by=st.integers(-(10**9), 10**9))  # noqa: DTZ001 -- the strategy adds the time zone
+def test_a_moved_instant_is_stored_as_any_other(at: datetime, by: int) -> None:
+    """To the microsecond, in the form that orders."""
+    instant = at.replace(tzinfo=UTC)
+
+    later = stored_instant(instant + timedelta(microseconds=by))
+    assert moved(stored_instant(instant), by) == later
+
+
+def test_a_moved_instant_of_another_zone_is_in_utc() -> None:
+    """Others may have written an offset."""
+    assert moved("2026-01-02 05:04:05.999999+02:00", 1) == "2026-01-02 03:04:06.000000"
+    assert moved(None, 1) is None

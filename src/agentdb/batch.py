@@ -183,13 +183,12 @@ def rows_in_turn(columns: Columns) -> list[Rows]:
     ]
 
 
-async def send_in_turn(unit: Unit, calls: Sequence[Call]) -> list[Row]:
-    """Run many statements, some hundred at a time, and return the rows of all.
+async def send_in_turn(unit: Unit, calls: Sequence[Call]) -> list[list[Row]]:
+    """Run many statements, some hundred at a time, and return the rows of each.
 
     Between two turns a cancellation is heard.
     """
-    found: list[Row] = []
+    found: list[list[Row]] = []
     for start in range(0, len(calls), TURN):
-        for rows in await unit.send(*calls[start : start + TURN]):
-            found += rows
+        found += await unit.send(*calls[start : start + TURN])
     return found

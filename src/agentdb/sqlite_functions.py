@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
@@ -12,6 +13,9 @@ MATCHES = "agentdb_matches"
 
 FOLDED = "agentdb_folded"
 """SQL name of `folded`."""
+
+MOVED = "agentdb_moved"
+"""SQL name of `moved`."""
 
 SEARCHED_CHARACTERS = 100_000
 """How far into a text words are looked for; the index of PostgreSQL reaches as far."""
@@ -23,6 +27,7 @@ def register_functions(connection: Any) -> None:
     """Make the functions known to a connection of the driver."""
     connection.create_function(MATCHES, 2, matches, deterministic=True)
     connection.create_function(FOLDED, 1, folded, deterministic=True)
+    connection.create_function(MOVED, 2, moved, deterministic=True)
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -50,3 +55,15 @@ def folded(text: str) -> str:
     """Return a text without its case, beyond ASCII too; SQLite's own functions fold ASCII alone."""
     # Folding may leave a letter and an accent that compose.
     return normalize("NFC", normalize("NFC", text).casefold())
+
+
+def moved(instant: str | None, microseconds: int) -> str | None:
+    """Return a stored instant so many microseconds later; SQLite's own functions know milliseconds.
+
+    What is returned has the form that orders: of fixed width, in UTC.
+    """
+    if instant is None:
+        return None
+    read = datetime.fromisoformat(instant)
+    utc = read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)
+    return (utc + timedelta(microseconds=microseconds)).isoformat(" ", "microseconds")

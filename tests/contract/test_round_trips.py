@@ -199,7 +199,7 @@ class Verb(NamedTuple):
 
 
 VERBS = (
-    Verb(append, Cost(2, 2), Cost(3, 4)),
+    Verb(append, Cost(2, 2), Cost(2, 3)),
     Verb(append_frames, Cost(2, 2), Cost(3, 4)),
     Verb(replay, Cost(1, 2), Cost(1, 2)),
     Verb(transcript, Cost(2, 2), Cost(2, 2)),

@@ -198,10 +198,24 @@ async def test_a_plan_for_any_conversation_walks_the_frames_of_that_one(
     assert "ix_conversation_ledger_events_tenant_conversation_id_id" in frames_read[0]
 
 
+ALONE = """
+    DELETE FROM conversation_ledger_events
+    WHERE conversation_id <> (SELECT id FROM agent_conversations ORDER BY id LIMIT 1)
+"""
+
+
 @pytest.mark.agentdb_only("sqlite")
-async def test_a_replay_on_sqlite_begins_at_its_position(unit: UnitOfWork) -> None:
-    """The row is a part of the search in the index: no page reads those before it."""
+@pytest.mark.parametrize("prepared", [(), (ALONE, "ANALYZE")], ids=["as made", "one counted"])
+async def test_a_replay_on_sqlite_begins_at_its_position(
+    unit: UnitOfWork, prepared: tuple[str, ...]
+) -> None:
+    """The row is a part of the search in the index: no page reads those before it.
+
+    Nor does it walk the frames of all where there were few conversations when they were counted.
+    """
     connection = await unit.session.connection()
+    for statement in prepared:
+        await connection.exec_driver_sql(statement)
     query = str(statements.replay(frozenset[str](), postgresql=False).compile(dialect=unit.dialect))
     anything = (None,) * query.count("?")
     steps = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", anything)).all()

@@ -5,25 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from agentdb.batch import (
-    Columns,
-    encode_batch,
-    guard_batch,
-    plain_rows,
-    send_in_turn,
-    stored_instant,
-)
-from agentdb.conversations.refs import lock_and_send, read_state
+from agentdb.batch import Columns, encode_batch, guard_batch, plain_rows, send_in_turn
+from agentdb.conversations.refs import lock_and_send, named_by, require_by_ref
 from agentdb.conversations.rows import ConversationRef
 from agentdb.conversations.statements import (
     GIVEN,
-    TOUCH_EVERY,
+    append_count_embedded,
     append_message_embedded,
     append_messages,
-    count_messages_embedded,
     messages,
 )
 from agentdb.direct import Row
+from agentdb.types import utc_now
 from agentdb.unit import Unit
 
 
@@ -50,18 +43,17 @@ async def append_rows(
     unit: Unit, ref: ConversationRef, tenant: UUID, columns: Columns, now: datetime | None
 ) -> tuple[UUID, list[Row]]:
     """Append checked messages on SQLite, where the unit holds the write lock; as `append_batch`."""
-    rows = plain_rows(messages, (*GIVEN, "created_at"), columns)
-    state = await read_state(unit, ref, tenant)
-    if state.segment is None:
-        return state.conversation, []
-    at = unit.stamp(now, state.newest_message, state.newest_frame)
-    touched = at if at - state.updated_at > TOUCH_EVERY else state.updated_at
-    place = {"conversation_id": state.conversation.hex, "segment_id": state.segment.hex}
-    for position, row in enumerate(rows, state.message_count):
-        row.update(place, position=position, created_at=row["created_at"] or stored_instant(at))
-    counted = {"size": len(rows), "at": at, "touched": touched, "conversation": state.conversation}
-    insert = append_message_embedded()
-    calls = [(insert, row) for row in rows]
-    return state.conversation, await send_in_turn(
-        unit, [(count_messages_embedded(), counted), *calls]
-    )
+    size, by_key = len(columns["role"]), not isinstance(ref, UUID)
+    names = tuple(name for name in GIVEN if name in columns)
+    insert = append_message_embedded(names=names, by_key=by_key)
+    rows = plain_rows(messages, (*names, "created_at"), columns)
+    place = named_by(tenant, ref)
+    count = {**place, "size": size, "now": unit.frozen(now) or utc_now()}
+    inserts = [
+        (insert, {**place, **row, "behind": size - number}) for number, row in enumerate(rows)
+    ]
+    calls = [(append_count_embedded(by_key=by_key), count), *inserts]
+    counted, *made = await send_in_turn(unit, calls)
+    if not counted:
+        return await require_by_ref(unit, ref, tenant), []
+    return counted[0][0], [row for rows in made for row in rows]

@@ -65,7 +65,7 @@ async def lock_by_ref(unit: Unit, ref: ConversationRef, tenant: UUID) -> UUID:
     """
     by_key = not isinstance(ref, UUID)
     statement = lock_conversation_by_key() if by_key else lock_conversation()
-    return _found((await unit.send((statement, {"tenant": tenant, **_named(tenant, ref)})))[0])
+    return _found((await unit.send((statement, named_by(tenant, ref))))[0])
 
 
 async def lock_and_send(
@@ -97,12 +97,10 @@ async def lock_and_send(
 
 
 class State(NamedTuple):
-    """What an append on SQLite needs to know of a conversation.
+    """What an append of frames needs to know of a conversation, on SQLite.
 
     Attributes:
         conversation: Its id.
-        message_count: Messages that were ever appended.
-        updated_at: When it was last written, about.
         segment: The active segment, if there is one.
         newest_message: The stamp of the last message, if there is any.
         newest_frame: The stamp of the last frame, if there is any.
@@ -110,8 +108,6 @@ class State(NamedTuple):
     """
 
     conversation: UUID
-    message_count: int
-    updated_at: datetime
     segment: UUID | None
     newest_message: datetime | None
     newest_frame: datetime | None
@@ -119,13 +115,13 @@ class State(NamedTuple):
 
 
 async def read_state(unit: Unit, ref: ConversationRef, tenant: UUID) -> State:
-    """Return what an append needs to know; on SQLite, where the unit holds the write lock.
+    """Return what an append of frames needs to know, where the unit holds SQLite's write lock.
 
     Raises:
         NotFoundError: The tenant has no such conversation.
     """
     by_key = not isinstance(ref, UUID)
-    parameters = {"tenant": tenant, **_named(tenant, ref)}
+    parameters = named_by(tenant, ref)
     (rows,) = await unit.send((append_state(by_key=by_key), parameters))
     _found(rows)
     return State(*rows[0])
@@ -147,6 +143,11 @@ async def find_and_send(
     found, rows = await unit.send(find, (statement, parameters))
     _found(found)
     return rows
+
+
+def named_by(tenant: UUID, ref: ConversationRef) -> dict[str, Any]:
+    """Return the parameters that name a conversation of a tenant."""
+    return {"tenant": tenant, **_named(tenant, ref)}
 
 
 def _named(tenant: UUID | None, ref: ConversationRef) -> dict[str, Any]:

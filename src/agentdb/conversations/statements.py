@@ -5,6 +5,7 @@ They run on bare tables, past the filter of the unit of work, and name the tenan
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Update,
+    and_,
     bindparam,
     case,
     func,
@@ -36,7 +38,9 @@ from sqlalchemy.types import TypeEngine
 from agentdb.batch import ORDINAL, batch_rows
 from agentdb.conversations.models import AgentConversation, AgentMessage
 from agentdb.ledger.models import ConversationLedgerEvent, ConversationLedgerSegment
+from agentdb.sqlite_functions import MOVED
 from agentdb.types import String, UTCDateTime, Uuid
+from agentdb.unit import TICK
 
 conversations: Any = AgentConversation.__table__
 messages: Any = AgentMessage.__table__
@@ -55,6 +59,7 @@ _FIRST_ROW: ColumnElement[int] = literal_column("0")
 _LAST_ROW: ColumnElement[int] = literal_column(str(2**63 - 1))
 
 NOW = bindparam("now", type_=UTCDateTime())
+SIZE = bindparam("size", type_=Integer())
 
 TOUCH_EVERY = timedelta(seconds=5)
 """How long ``updated_at`` of a conversation may lag behind a burst of appends."""
@@ -185,6 +190,74 @@ def append_messages() -> Insert:
     return _returning(inserted)
 
 
+@cache
+def append_count_embedded(*, by_key: bool) -> Update:
+    """Count and stamp a batch on SQLite, under its write lock, before its messages are inserted.
+
+    It counts nothing where the tenant's conversation has no active segment.
+
+    Args:
+        by_key: Whether it is named by its stored key, not by its id.
+    """
+    mine = conversations.c.id
+    active = (
+        select(mine.label("conversation_id"), _stamp_embedded(mine).label("at"))
+        .join(segments, _is_active(mine))
+        .where(*_named(by_key=by_key))
+    )
+    counted = _counted(active.subquery("active"), lambda at: _moved(at, -TOUCH_EVERY))
+    update_of: Update = counted.returning(mine)
+    return update_of
+
+
+@cache
+def append_message_embedded(*, names: tuple[str, ...], by_key: bool) -> Insert:
+    """Insert a message of a batch that was just counted, on SQLite.
+
+    Args:
+        names: The columns that are given; each value is as it is stored.
+        by_key: As of `append_count_embedded`.
+    """
+    at = func.coalesce(stored("created_at"), conversations.c.last_message_at)
+    row = (
+        select(
+            conversations.c.id,
+            segments.c.id,
+            conversations.c.message_count - bindparam("behind", type_=Integer()),
+            *map(stored, names),
+            at,
+        )
+        .join_from(conversations, segments, _is_active(conversations.c.id))
+        .where(*_named(by_key=by_key))
+    )
+    columns = ["conversation_id", "segment_id", "position", *names, "created_at"]
+    return _returning(insert(messages).from_select(columns, row, include_defaults=False))
+
+
+def _named(*, by_key: bool) -> list[ColumnElement[bool]]:
+    named = (
+        conversations.c.conversation_key == KEY if by_key else conversations.c.id == CONVERSATION
+    )
+    return [named, conversations.c.tenant_id == TENANT]
+
+
+def _is_active(conversation: Any) -> ColumnElement[bool]:
+    return and_(segments.c.conversation_id == conversation, segments.c.truncated_at.is_(None))
+
+
+def _stamp_embedded(conversation: Any) -> ColumnElement[Any]:
+    """Return `stamp` on SQLite, whose ``max`` is NULL where anything is."""
+    newest = newest_message(conversation), _of_last_frame(events.c.ingested_at, conversation)
+    after = [func.coalesce(_moved(found, TICK), NOW) for found in newest]
+    return func.max(NOW, *after, type_=UTCDateTime())
+
+
+def _moved(instant: Any, by: timedelta) -> ColumnElement[Any]:
+    microseconds: ColumnElement[int] = literal_column(str(by // timedelta(microseconds=1)))
+    moved: ColumnElement[Any] = getattr(func, MOVED)(instant, microseconds, type_=UTCDateTime())
+    return moved
+
+
 def _returning(inserted: Any) -> Insert:
     """Return what an append does not know of its messages."""
     statement: Insert = inserted.returning(*(messages.c[name] for name in STORED))
@@ -192,66 +265,43 @@ def _returning(inserted: Any) -> Insert:
 
 
 def _count_messages(active: Any) -> Update:
-    size = bindparam("size", type_=Integer())
-    touched = case(
-        # The index on updated_at makes each change of it a write to all indexes of the row
-        # (https://www.postgresql.org/docs/current/storage-hot.html): a burst of appends lags.
-        (conversations.c.updated_at < active.c.at - _TOUCH_EVERY, active.c.at),
-        else_=conversations.c.updated_at,
-    )
-    counted: Any = update(conversations).where(conversations.c.id == active.c.conversation_id)
-    counted = counted.values(
-        message_count=conversations.c.message_count + size,
-        last_message_at=active.c.at,
-        updated_at=touched,
-    )
-    first: ColumnElement[int] = conversations.c.message_count - size
+    counted = _counted(active, lambda at: at - _TOUCH_EVERY)
+    first: ColumnElement[int] = conversations.c.message_count - SIZE
     returned: Update = counted.returning(first.label("first"), active.c.segment_id, active.c.at)
     return returned
 
 
+def _counted(active: Any, long_before: Callable[[Any], Any]) -> Any:
+    touched = case(
+        # The index on updated_at makes each change of it a write to all indexes of the row
+        # (https://www.postgresql.org/docs/current/storage-hot.html): a burst of appends lags.
+        (conversations.c.updated_at < long_before(active.c.at), active.c.at),
+        else_=conversations.c.updated_at,
+    )
+    counted: Any = update(conversations).where(conversations.c.id == active.c.conversation_id)
+    return counted.values(
+        message_count=conversations.c.message_count + SIZE,
+        last_message_at=active.c.at,
+        updated_at=touched,
+    )
+
+
 @cache
 def append_state(*, by_key: bool) -> Query:
-    """Read on SQLite, under its write lock, what an append needs to know of a conversation.
+    """Read on SQLite, under its write lock, what an append of frames needs to know.
 
     Args:
         by_key: Whether it is named by its stored key, not by its id.
     """
     mine = conversations.c.id
-    active = select(segments.c.id).where(
-        segments.c.conversation_id == mine, segments.c.truncated_at.is_(None)
-    )
-    named = conversations.c.conversation_key == KEY if by_key else mine == CONVERSATION
+    active = select(segments.c.id).where(_is_active(mine))
     return select(
         mine,
-        conversations.c.message_count,
-        conversations.c.updated_at,
         active.scalar_subquery(),
         newest_message(mine),
         _of_last_frame(events.c.ingested_at, mine),
         _of_last_frame(events.c.id, mine),
-    ).where(named, conversations.c.tenant_id == TENANT)
-
-
-@cache
-def count_messages_embedded() -> Update:
-    """Count a batch on SQLite."""
-    return (
-        update(conversations)
-        .where(conversations.c.id == CONVERSATION)
-        .values(
-            message_count=conversations.c.message_count + bindparam("size", type_=Integer()),
-            last_message_at=bindparam("at", type_=UTCDateTime()),
-            updated_at=bindparam("touched", type_=UTCDateTime()),
-        )
-    )
-
-
-@cache
-def append_message_embedded() -> Insert:
-    """Insert a message on SQLite, its values as they are stored."""
-    names = ["conversation_id", "segment_id", "position", *GIVEN, "created_at"]
-    return _returning(insert(messages).values({name: stored(name) for name in names}))
+    ).where(*_named(by_key=by_key))
 
 
 def stored(name: str) -> BindParameter[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -133,7 +134,7 @@ def _form(unit: Unit, columns: Columns) -> Any:
     """Return a batch as the statement of the database takes it."""
     if unit.is_postgresql:
         return encode_batch(events, columns)
-    return plain_columns(events, GIVEN, columns)
+    return plain_columns(events, tuple(columns), columns)
 
 
 async def _recorded(unit: Unit, conversation: UUID, columns: Columns) -> Frames:
@@ -145,7 +146,7 @@ async def _recorded(unit: Unit, conversation: UUID, columns: Columns) -> Frames:
         return _by_frame(rows)
     wanted = plain_rows(events, tuple(named), named)
     calls = [(recorded_frame_embedded(), {**place, **row}) for row in wanted]
-    return _by_frame(await send_in_turn(unit, calls))
+    return _by_frame(chain.from_iterable(await send_in_turn(unit, calls)))
 
 
 def _by_frame(rows: Iterable[Row]) -> Frames:
@@ -197,9 +198,11 @@ async def _insert_rows(
         "ingested_at": stored_instant(at),
     }
     size = len(columns["event_id"])
-    *turns, last = rows_in_turn(form | {name: [value] * size for name, value in place.items()})
+    written = form | {name: [value] * size for name, value in place.items()}
+    insert = append_frame_embedded(names=tuple(written))
+    *turns, last = rows_in_turn(written)
     for turn in turns:
-        await unit.send((append_frame_embedded(), turn))
+        await unit.send((insert, turn))
     mine = {"tenant": tenant, "conversation": state.conversation, "after": state.last_frame or 0}
-    _, found = await unit.send((append_frame_embedded(), last), (frames_after(), mine))
+    _, found = await unit.send((insert, last), (frames_after(), mine))
     return state.conversation, _by_frame(found)

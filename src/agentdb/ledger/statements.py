@@ -111,9 +111,14 @@ def append_frames() -> Insert:
 
 
 @cache
-def append_frame_embedded() -> Insert:
-    """Append a frame on SQLite, its values as they are stored, unless it is recorded already."""
-    values = {name: stored(name) for name in _WRITTEN}
+def append_frame_embedded(*, names: tuple[str, ...]) -> Insert:
+    """Append a frame on SQLite, unless it is recorded already.
+
+    Args:
+        names: The columns that a frame of the batch has, each value as it is stored. To bind a
+            NULL costs as much as to bind a value, and most frames have few columns.
+    """
+    values = {name: stored(name) for name in names}
     statement: Insert = _recording(sqlite_insert(events).values(values))
     return statement
 
@@ -160,7 +165,8 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
     """
     equal = sorted(filters & {"workflow_run_id", "stream_id"})
     # Of a range of two columns SQLite compares the second row by row, from the first frame on.
-    order, mine = _range_on() if postgresql and not equal else ([events.c.id], _frames_on())
+    alone = not equal
+    order, mine = _range_on() if postgresql and alone else ([events.c.id], _frames_on(alone=alone))
     conditions = [*mine, visible_frame()]
     if "floor" in filters:
         conditions.append(events.c.event_id > bindparam("floor", type_=BigInteger()))
@@ -177,11 +183,19 @@ def replay(filters: frozenset[str], *, postgresql: bool) -> Query:
     return query.order_by(*order).limit(bindparam("limit", type_=Integer()))
 
 
-def _frames_on() -> list[ColumnElement[bool]]:
-    """Return the condition to be a frame of the conversation from ``after`` on."""
+def _frames_on(*, alone: bool) -> list[ColumnElement[bool]]:
+    """Return the condition to be a frame of the conversation from ``after`` on.
+
+    Args:
+        alone: Whether no run or stream, which have indexes of their own, is chosen; on SQLite.
+            After ANALYZE it, too, would walk the primary key, see `_range_on`, unless it is told
+            that the frames are few (https://www.sqlite.org/lang_corefunc.html#unlikely).
+    """
+    mine: ColumnElement[bool] = events.c.conversation_id == CONVERSATION
     return [
         events.c.tenant_id == TENANT,  # leads the indexes that a replay walks
-        events.c.conversation_id == CONVERSATION,
+        # Without a type: a boolean one is compared with 1 on SQLite, and then no index is used.
+        func.unlikely(mine) if alone else mine,
         events.c.id >= _AFTER,
     ]
 
@@ -189,10 +203,10 @@ def _frames_on() -> list[ColumnElement[bool]]:
 def _range_on() -> tuple[list[Column[Any]], list[ColumnElement[bool]]]:
     """Return an order of frames, and the same condition as `_frames_on`, as a range of the index.
 
-    An equality makes the order that of the primary key as well: where there are few conversations,
-    a plan for any of them then walks that key through the frames of all. The range of one
-    conversation leaves the order to the index; the tenant stays an equality, for what the planner
-    takes for the size of a range of both is too small or too large.
+    It is for PostgreSQL, where an equality makes the order that of the primary key as well: where
+    there are few conversations, a plan for any of them then walks that key through the frames of
+    all. The range of one conversation leaves the order to the index; the tenant stays an equality,
+    for what the planner takes for the size of a range of both is too small or too large.
     """
     place = [events.c.conversation_id, events.c.id]
     return place, [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -130,7 +131,7 @@ class QueueAction:
         """Give locked conversations a head that have none and need one."""
         given = self._given({})
         calls = [(promote_in(), {**given, "conversation": one}) for one in conversations]
-        promoted = await send_in_turn(self.unit, calls)
+        promoted = list(chain.from_iterable(await send_in_turn(self.unit, calls)))
         await self._note([], promoted)
         return [row[0] for row in promoted]
 
