@@ -1,12 +1,14 @@
 """Append one message, a transaction each: by one client, and by eight.
 
 The baseline is the least that keeps positions dense: one statement that counts the conversation up
-and inserts, between BEGIN and COMMIT. What one would use instead counts and inserts by an ORM, or
-has no positions at all.
+and inserts, between BEGIN and COMMIT, each sent by itself; beside it the same in one pipeline of
+the driver. A single unit of agentdb takes one round trip, any other two. What one would use instead
+counts and inserts by an ORM, or has no positions at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from uuid import UUID
 
@@ -51,14 +53,19 @@ SPREAD = "eight clients, a conversation each"
 SAME = "eight clients, one conversation"
 
 BASE, AA, AGENTS = "psycopg, one statement", "advanced-alchemy", "OpenAI Agents SQLAlchemySession"
+PIPELINED, SINGLE = "psycopg, one pipeline", "agentdb, a single unit"
 
 GOALS = (
-    Goal(ONE, BASE, 0.90),
-    Goal(SPREAD, BASE, 0.75),
-    Goal(SAME, BASE, 0.95),
-    *(Goal(title, AA, 9) for title in (ONE, SPREAD, SAME)),
-    *(Goal(title, AGENTS, 3.5) for title in (ONE, SPREAD, SAME)),
+    Goal(ONE, BASE, 0.90, SINGLE),
+    Goal(SPREAD, BASE, 0.75, SINGLE),
+    Goal(SAME, BASE, 0.95, SINGLE),
+    *(Goal(title, AA, 9, SINGLE) for title in (ONE, SPREAD, SAME)),
+    *(Goal(title, AGENTS, 3.5, SINGLE) for title in (ONE, SPREAD, SAME)),
 )
+
+
+RawAppend = Callable[[Raw, UUID, UUID], Awaitable[None]]
+"""Appends on the driver."""
 
 
 async def raw_append(raw: Raw, tenant: UUID, conversation: UUID) -> None:
@@ -68,9 +75,17 @@ async def raw_append(raw: Raw, tenant: UUID, conversation: UUID) -> None:
         await found.fetchall()
 
 
-async def our_append(database: Database, tenant: UUID, conversation: UUID) -> None:
+async def raw_append_pipelined(raw: Raw, tenant: UUID, conversation: UUID) -> None:
+    """Append on the driver, in one round trip."""
+    async with raw.pipeline():
+        await raw_append(raw, tenant, conversation)
+
+
+async def our_append(
+    database: Database, tenant: UUID, conversation: UUID, *, single: bool = False
+) -> None:
     """Append by the verb."""
-    async with database.begin(tenant=tenant) as uow:
+    async with database.begin(tenant=tenant, single=single) as uow:
         await uow.agent_messages.append(conversation, MESSAGE)
 
 
@@ -89,17 +104,19 @@ async def measure(bench: Bench) -> None:
     for title, mine, others in _shapes(ours, theirs):
         clients = range(len(mine))
 
-        async def raw(number: int, others: list[UUID] = others) -> int:
-            append = partial(raw_append, raws[number], owner, others[number])
-            return await repeat(each, append)
+        async def raw(append: RawAppend, number: int, others: list[UUID] = others) -> int:
+            return await repeat(each, partial(append, raws[number], owner, others[number]))
 
-        async def agentdb(number: int, mine: list[UUID] = mine) -> int:
-            return await repeat(each, partial(our_append, place.database, tenant, mine[number]))
+        async def agentdb(number: int, mine: list[UUID] = mine, *, single: bool = False) -> int:
+            append = partial(our_append, place.database, tenant, mine[number], single=single)
+            return await repeat(each, append)
 
         same = title == SAME
         cases = [
-            Case(BASE, partial(at_once, clients, raw), "baseline"),
+            Case(BASE, partial(at_once, clients, partial(raw, raw_append)), "baseline"),
+            Case(PIPELINED, partial(at_once, clients, partial(raw, raw_append_pipelined)), "peer"),
             Case("agentdb", partial(at_once, clients, agentdb)),
+            Case(SINGLE, partial(at_once, clients, partial(agentdb, single=True))),
             *peer_cases(AA, alchemy, AdvancedAlchemy.append, clients, each, same=same),
             *peer_cases(AGENTS, agents, Sessions.append, clients, each, same=same),
         ]

@@ -1,8 +1,9 @@
 """Count use up by one, a transaction each, by eight clients: a row each, and all the same one.
 
 Two counters: what a tenant consumes in a day, and what a subscription uses of a feature. The
-baseline is one INSERT … ON CONFLICT between BEGIN and COMMIT. What one would use instead reads the
-row with FOR UPDATE, adds and writes; its rows are there before.
+baseline is one INSERT … ON CONFLICT between BEGIN and COMMIT, each sent by itself, so that the row
+is locked while the client is on its way; beside it the same in one pipeline of the driver. What one
+would use instead reads the row with FOR UPDATE, adds and writes; its rows are there before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 
 from agentdb import Database
 from agentdb.models import BillingPlan, TenantSubscription
+from benchmarks.append_message import PIPELINED, SINGLE
 from benchmarks.harness import (
     CLIENTS,
     Bench,
@@ -62,7 +64,7 @@ def title(kind: str, *, spread: bool) -> str:
 
 
 GOALS = tuple(
-    Goal(title(kind, spread=spread), against, bound)
+    Goal(title(kind, spread=spread), against, bound, SINGLE)
     for kind in KINDS
     for spread, near in ((True, 0.6), (False, 0.95))
     for against, bound in ((BASE, near), (AA, 10))
@@ -80,9 +82,17 @@ async def raw_counter(raws: list[Raw], tenant: UUID, client: int, row: int) -> N
         await cursor.fetchall()
 
 
-async def our_counter(database: Database, tenant: UUID, _client: int, row: int) -> None:
+async def raw_pipelined(raws: list[Raw], count: Increment, client: int, row: int) -> None:
+    """Count on the driver, in one round trip."""
+    async with raws[client].pipeline():
+        await count(client, row)
+
+
+async def our_counter(
+    database: Database, tenant: UUID, _client: int, row: int, *, single: bool = False
+) -> None:
     """Count the use of a tenant by the verb."""
-    async with database.begin(tenant=tenant) as uow:
+    async with database.begin(tenant=tenant, single=single) as uow:
         await uow.usage_counters.increment(None, DAY + timedelta(days=row), requests=1)
 
 
@@ -97,10 +107,16 @@ async def raw_meter(
 
 
 async def our_meter(
-    database: Database, tenant: UUID, subscription: UUID, _client: int, row: int
+    database: Database,
+    tenant: UUID,
+    subscription: UUID,
+    _client: int,
+    row: int,
+    *,
+    single: bool = False,
 ) -> None:
     """Meter a feature by the verb."""
-    async with database.begin(tenant=tenant) as uow:
+    async with database.begin(tenant=tenant, single=single) as uow:
         await uow.subscription_usage.increment(
             subscription, f"feature-{row}", 1, START, START + MONTH
         )
@@ -135,9 +151,13 @@ async def measure(bench: Bench) -> None:
     each = bench.size(40, 2)
     for kind, (raw, agentdb) in ways.items():
         for spread in (True, False):
+            pipelined = partial(raw_pipelined, raws, raw)
+            single = partial(agentdb, single=True)
             cases = [
                 Case(BASE, partial(clients, each, raw, spread=spread), "baseline"),
+                Case(PIPELINED, partial(clients, each, pipelined, spread=spread), "peer"),
                 Case("agentdb", partial(clients, each, agentdb, spread=spread)),
+                Case(SINGLE, partial(clients, each, single, spread=spread)),
                 *peer_cases(AA, alchemy, increments, each, spread=spread),
             ]
             await bench.compare(title(kind, spread=spread), cases, unit="increments")

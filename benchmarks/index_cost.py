@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from uuid import UUID
 
 from agentdb import Database
 from benchmarks.append_ledger import our_append as append_frames
 from benchmarks.append_message import our_append as append_message
 from benchmarks.harness import Bench, Case, Raw, connect, conversation_in, repeat
+
+Append = Callable[[Database, UUID, UUID], Awaitable[object]]
+"""Appends to a conversation of a tenant."""
 
 DROPPED = {
     "agent_messages": ["ix_agent_messages_segment_id", "ix_agent_messages_text_tsv"],
@@ -34,7 +39,10 @@ async def measure(bench: Bench) -> None:
     bare, raw = await bench.keep(Database(url)), await bench.keep(await connect(url))
     await drop(raw)
     without, with_all = await conversation_in(bare), await conversation_in(place.database)
-    verbs = {"append a message": append_message, "append frames in batches of 100": append_frames}
+    verbs: dict[str, Append] = {
+        "append a message": append_message,
+        "append frames in batches of 100": append_frames,
+    }
     times = bench.size(100, 2)
     for title, verb in verbs.items():
         cases = [

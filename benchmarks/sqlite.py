@@ -21,7 +21,7 @@ from uuid import UUID
 
 from agentdb import Database, Settings
 from benchmarks.append_ledger import our_append as our_frames
-from benchmarks.append_message import CONTENT, our_append
+from benchmarks.append_message import CONTENT, SINGLE, our_append
 from benchmarks.frames import BATCH, new_batch
 from benchmarks.harness import (
     CLIENTS,
@@ -80,9 +80,9 @@ ALCHEMY = "OpenAI Agents SQLAlchemySession"
 AGENTS = "OpenAI Agents SQLiteSession"
 
 GOALS = (
-    *(Goal(title, BASE, 0.5) for title in (ONE, EIGHT)),
-    *(Goal(title, ALCHEMY, 5) for title in (ONE, EIGHT)),
-    *(Goal(title, AGENTS, 1) for title in (ONE, EIGHT)),
+    *(Goal(title, BASE, 0.5, SINGLE) for title in (ONE, EIGHT)),
+    *(Goal(title, ALCHEMY, 5, SINGLE) for title in (ONE, EIGHT)),
+    *(Goal(title, AGENTS, 1, SINGLE) for title in (ONE, EIGHT)),
     Goal(LEDGER, BASE, 0.75),
     Goal(REPLAY, BASE, 0.6),
 )
@@ -181,12 +181,12 @@ class Files:
 
         return await at_once(writers, write)
 
-    async def ours(self, each: int, writers: Sequence[int]) -> int:
+    async def ours(self, each: int, writers: Sequence[int], *, single: bool = False) -> int:
         """Append messages by the verb."""
+        append = partial(our_append, self.database, self.tenant, single=single)
 
         async def write(number: int) -> int:
-            append = partial(our_append, self.database, self.tenant, self.mine[number])
-            return await repeat(each, append)
+            return await repeat(each, partial(append, self.mine[number]))
 
         return await at_once(writers, write)
 
@@ -228,6 +228,7 @@ async def _messages(bench: Bench, place: Files, folder: str) -> None:
         cases = [
             Case(BASE, partial(place.theirs, each, writers), "baseline"),
             Case("agentdb", partial(place.ours, each, writers)),
+            Case(SINGLE, partial(place.ours, each, writers, single=True)),
             *peer_cases(ALCHEMY, alchemy, Sessions.append, writers, each, same=False),
             *peer_cases(AGENTS, agents, Sessions.append, writers, each, same=False),
         ]

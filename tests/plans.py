@@ -29,12 +29,12 @@ async def plans_of(unit: UnitOfWork, work: Awaitable[Any]) -> list[Plan]:
 
     send = unit.send
 
-    async def remember_sent(*calls: Call) -> list[list[Row]]:
+    async def remember_sent(*calls: Call, **options: Any) -> list[list[Row]]:
         for call in calls:
             query: Any = call[0]
             if query.is_select and query.get_final_froms():
                 sent.append(query.params(call[1]).execution_options(**{CONFINED: True}))
-        return await send(*calls)
+        return await send(*calls, **options)
 
     session = unit.session.sync_session
     vars(unit)["send"] = remember_sent

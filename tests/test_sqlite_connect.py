@@ -177,3 +177,17 @@ async def test_an_instant_is_read_however_it_was_written(single: Database, store
         found = (await uow.session.execute(query)).scalar_one()
 
     assert (found, found.tzinfo) == (datetime(2026, 1, 2, 3, 4, 5, 6, UTC), UTC)
+
+
+async def test_a_single_unit_that_does_nothing_waits_for_nobody(agentdb_url: str) -> None:
+    """Nor does the next unit of its connection, which reads."""
+    settings = Settings(pool_size=2, max_overflow=0, busy_timeout=0.05)
+    async with (
+        Database(agentdb_url, settings=settings) as database,
+        database.begin_system(reason="test") as writer,
+    ):
+        await ask(writer)
+        async with database.begin_system(reason="test", single=True):
+            pass
+        async with database.read(reason="test") as reader:
+            await ask(reader)

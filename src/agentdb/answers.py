@@ -27,6 +27,11 @@ class Answers:
         self._entities: dict[Any, Base] = {}
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return not self._entities
+
+    @property
     def is_full(self) -> bool:
         """Whether they are too many to keep."""
         return len(self._entities) >= ENOUGH

@@ -183,11 +183,16 @@ def rows_in_turn(columns: Columns) -> list[Rows]:
     ]
 
 
-async def send_in_turn(unit: Unit, calls: Sequence[Call]) -> list[list[Row]]:
+async def send_in_turn(
+    unit: Unit, calls: Sequence[Call], *, last: int | None = None
+) -> list[list[Row]]:
     """Run many statements, some hundred at a time, and return the rows of each.
 
-    Between two turns a cancellation is heard.
+    Between two turns a cancellation is heard. Where one turn is enough, *last* is that of
+    `Unit.send`.
     """
+    if len(calls) <= TURN:
+        return await unit.send(*calls, last=last)
     found: list[list[Row]] = []
     for start in range(0, len(calls), TURN):
         found += await unit.send(*calls[start : start + TURN])

@@ -28,6 +28,7 @@ from agentdb.lookups import LookUpUnit
 from agentdb.pooled_unit import PooledUnit
 from agentdb.pools import Pools
 from agentdb.settings import Settings
+from agentdb.single_unit import SingleUnit
 from agentdb.tenancy import Scope
 from agentdb.unit import Clock
 from agentdb.unit_of_work import UnitOfWork
@@ -142,22 +143,36 @@ class Database(Tailing, Claiming):
         """The engine of units of the system, where it is another."""
         return self._pools.platform
 
-    def begin(self, *, tenant: UUID) -> AbstractAsyncContextManager[UnitOfWork]:
+    def begin(
+        self, *, tenant: UUID, single: bool = False
+    ) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work of one tenant.
 
         The transaction commits when the block ends and rolls back when it raises. COMMIT is
         shielded from cancellation: once sent, its outcome is known before the cancellation goes on.
 
+        A *single* unit is for one verb, and over with it. Where a verb knows its last statements
+        before it sends them, COMMIT goes with them, in one round trip, and what it has locked is
+        free at once; when it has returned, it is committed, whatever the block does then. They are
+        ``append`` of messages, ``increment``, and ``claim``, ``heartbeat``, ``complete``, ``fail``
+        and ``cancel`` of runs. After them the unit refuses all else, and does not store what the
+        host changes in what they returned. One that is cancelled meanwhile may have been committed.
+        All other verbs commit at the end of the block.
+
         Raises:
             UnavailableError: The database cannot be reached or has no connection left.
-            CommitUnknownError: The connection was lost while COMMIT was under way.
+            CommitUnknownError: The connection was lost while COMMIT was under way; of a single unit
+                the verb raises it.
+            PermissionDeniedError: A single unit is used after its verb.
         """
-        return self._unit(tenant=tenant)
+        return self._unit(tenant=tenant, single=single)
 
-    def begin_system(self, *, reason: str) -> AbstractAsyncContextManager[UnitOfWork]:
+    def begin_system(
+        self, *, reason: str, single: bool = False
+    ) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work that reaches across tenants; the reason is logged.
 
-        It runs as the role of *platform_url*, if there is one.
+        It runs as the role of *platform_url*, if there is one; *single* as of `begin`.
 
         Raises:
             PermissionDeniedError: Row-level security binds the role: it would see nothing. On a
@@ -165,7 +180,7 @@ class Database(Tailing, Claiming):
             UnavailableError: As of `begin`.
             CommitUnknownError: As of `begin`.
         """
-        return self._unit(system=reason)
+        return self._unit(system=reason, single=single)
 
     def read(
         self, *, tenant: UUID | None = None, reason: str | None = None
@@ -214,6 +229,7 @@ class Database(Tailing, Claiming):
         tenant: UUID | None = None,
         reason: str | None = None,
         settle: Callable[[UnitOfWork], Awaitable[T | None]] | None = None,
+        single: bool = False,
     ) -> T:
         """Run *work* in a unit of work, the whole unit again after a passing failure.
 
@@ -227,6 +243,7 @@ class Database(Tailing, Claiming):
             reason: Why it is a system unit.
             settle: Tells in a unit of its own, by an idempotency key of the work, what an unknown
                 COMMIT did: the result, or None if nothing was committed.
+            single: Whether it runs one verb; see `begin`.
 
         Raises:
             CommitUnknownError: The outcome is unknown and there is no *settle*.
@@ -235,7 +252,7 @@ class Database(Tailing, Claiming):
         started = time.monotonic()
         for attempt in range(1, TRIES + 1):
             try:
-                async with self._unit(tenant=tenant, system=reason) as unit:
+                async with self._unit(tenant=tenant, system=reason, single=single) as unit:
                     return await work(unit)
             except (TransientError, UnavailableError) as error:
                 lasts = isinstance(error, UnavailableError) and not may_pass(error)
@@ -382,13 +399,20 @@ class Database(Tailing, Claiming):
 
     @asynccontextmanager
     async def _unit(
-        self, *, tenant: UUID | None = None, system: str | None = None, read_only: bool = False
+        self,
+        *,
+        tenant: UUID | None = None,
+        system: str | None = None,
+        read_only: bool = False,
+        single: bool = False,
     ) -> AsyncGenerator[UnitOfWork]:
         # Refuses what is none before anything connects.
         scope = Scope(tenant=tenant, reason=system)
         if system is not None:
             _log.info("system unit of work: %s", system)
-        unit = PooledUnit(await self._pools.begin(scope, read_only=read_only), scope, self._clock)
+        kind = SingleUnit if single else PooledUnit
+        connection = await self._pools.begin(scope, read_only=read_only, single=single)
+        unit = kind(connection, scope, self._clock)
         try:
             yield unit
             await unit.finish()

@@ -125,10 +125,16 @@ def send(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
     return _read(compiled, _Exchange(connection, _commands(compiled, calls)).run())
 
 
-async def send_awaiting(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
-    """Do as `send`, without the greenlet that SQLAlchemy's own calls have to run in."""
+async def send_awaiting(
+    connection: Connection, calls: Sequence[Call], *, commit: bool = False
+) -> list[list[Row]]:
+    """Do as `send`, without the greenlet that SQLAlchemy's own calls have to run in.
+
+    With *commit* COMMIT goes along; the connection has to be told, by its own, which sends nothing.
+    """
     compiled = [_compiled(connection, statement) for statement, _ in calls]
-    return _read(compiled, await _Exchange(connection, _commands(compiled, calls)))
+    commands = _commands(compiled, calls)
+    return _read(compiled, await _Exchange(connection, commands, commit=commit))
 
 
 def _commands(compiled: Sequence[Compiled], calls: Sequence[Call]) -> list[_Command]:
@@ -151,14 +157,21 @@ def _read(compiled: Sequence[Compiled], fetched: Sequence[list[Row]]) -> list[li
 class _Exchange:
     """Statements on their way to the driver and back."""
 
-    def __init__(self, connection: Connection, commands: list[_Command]) -> None:
-        for command in commands:
+    def __init__(
+        self, connection: Connection, commands: list[_Command], *, commit: bool = False
+    ) -> None:
+        is_postgresql = connection.dialect.name == "postgresql"
+        last = [_Command("COMMIT", (), SimpleNamespace())] if commit else []
+        self._first = _opening(connection)
+        self._sent = [*self._first, *commands, *last]
+        # On PostgreSQL nobody hears of BEGIN.
+        self._heard = commands if is_postgresql else [*self._first, *commands]
+        for command in self._heard:
             _tell_before(connection, command)
         self._connection: Any = connection
         self._adapted: Any = connection.connection.dbapi_connection
-        self._run = _run_postgresql if connection.dialect.name == "postgresql" else _run_sqlite
+        self._run = _run_postgresql if is_postgresql else _run_sqlite
         self._commands = commands
-        self._first = _opening(connection)
 
     def run(self) -> list[list[Row]]:
         """Run them in a greenlet."""
@@ -182,12 +195,13 @@ class _Exchange:
         return self._told(fetched)
 
     async def _sent_by(self, driver: Any) -> list[list[Row]]:
-        return await self._run([*self._first, *self._commands], driver)
+        return await self._run(self._sent, driver)
 
     def _told(self, fetched: list[list[Row]]) -> list[list[Row]]:
-        for command in self._commands:
+        for command in self._heard:
             _tell_after(self._connection, command)
-        return fetched[len(self._first) :]
+        first = len(self._first)
+        return fetched[first : first + len(self._commands)]
 
     def _fail(self, error: BaseException) -> None:
         """Do what SQLAlchemy does: translate, drop a broken connection, or a cancelled task's."""
@@ -197,8 +211,8 @@ class _Exchange:
                 self._adapted._handle_exception(error)  # noqa: SLF001
             except Exception as translated:  # noqa: BLE001 -- goes on below
                 error = translated
-        sent = [*self._first, *self._commands]
-        text = next((command.text for command in sent if not command.is_done), sent[-1].text)
+        undone = (command.text for command in self._sent if not command.is_done)
+        text = next(undone, self._sent[-1].text)
         try:
             raise error  # noqa: TRY301 -- it asks the interpreter, too, for what is raised
         except BaseException as raised:
@@ -212,8 +226,9 @@ def _opening(connection: Connection) -> list[_Command]:
     if opening is None:
         return []
     context = SimpleNamespace()
-    told = _Command(opening.settings, (opening.tenant,), context)
-    return [_Command(opening.begin, None, context), told]
+    begin = _Command(opening.begin, (), context)
+    settings = _Command(opening.settings, (opening.tenant,), context)
+    return [begin, settings] if opening.settings else [begin]
 
 
 def _compiled(connection: Connection, statement: Executable) -> Compiled:

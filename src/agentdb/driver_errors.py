@@ -43,6 +43,9 @@ from agentdb.refusals import refusal
 READ_ONLY_OPTION = "agentdb_read_only"
 """Execution option of a connection whose unit of work only reads."""
 
+SINGLE_OPTION = "agentdb_single"
+"""Execution option of a connection whose unit of work is for one verb."""
+
 _BEHIND = "the schema lacks what this release needs; run `agentdb upgrade`"
 _UNMANAGED = "tables or types of these names exist, and no revision says that they are agentdb's"
 _GONE = "the connection to the database was lost"

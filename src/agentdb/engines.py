@@ -16,6 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 from agentdb.driver_errors import translate_errors
 from agentdb.driver_logs import LOGGING_NAME, hide_values
 from agentdb.errors import AgentDBError, ConfigurationError, ForkedEngineError
+from agentdb.openings import stands
 from agentdb.postgresql import follow_schema, prepare_postgresql
 from agentdb.search_path import (
     MAP_OPTION,
@@ -260,9 +261,9 @@ def _guard_commits(engine: Engine) -> None:
     def refuse(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
         if engine.dialect.name == "sqlite":
-            stands = driver.in_transaction
+            is_open = driver.in_transaction
         else:
-            stands = driver.info.transaction_status.name != "INERROR"
-        if not stands:
+            is_open = driver.info.transaction_status.name != "INERROR"
+        if not stands(connection, is_open=is_open):
             connection.connection.rollback()
             raise AgentDBError("an earlier statement failed, so the unit of work was rolled back")

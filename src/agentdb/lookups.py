@@ -63,7 +63,7 @@ class LookUpUnit(PooledUnit):
             self._answers.keep(entity)
 
     @override
-    async def send(self, *calls: Call) -> list[list[Row]]:
+    async def send(self, *calls: Call, last: int | None = None) -> list[list[Row]]:
         """Run SELECTs; once more where the connection turns out to be lost.
 
         Raises:

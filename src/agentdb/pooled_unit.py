@@ -91,12 +91,18 @@ class PooledUnit(UnitOfWork):
             return super().loaded(model, key)
         return self._answers.find(model, key)
 
+    @property
+    def _has_entities(self) -> bool:
+        """Whether the host may have entities of the unit, which statements past them would age."""
+        return self.used_session is not None or not self._answers.is_empty
+
     @cached_property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
         return self.connection.dialect
 
-    async def send(self, *calls: Call) -> list[list[Row]]:
+    @override
+    async def send(self, *calls: Call, last: int | None = None) -> list[list[Row]]:
         """Run statements that name their tenant themselves, in one round trip; see `Unit.send`."""
         with orm_errors():
             if not self.connection.in_transaction():
@@ -137,6 +143,12 @@ class PooledUnit(UnitOfWork):
             await to_the_end(self.connection.run_sync(self._close))
 
     def _commit(self, connection: Connection) -> None:
+        self._end(connection)
+        self._give_hints(connection)
+        self._close(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """Commit; on the way the connection may be lost."""
         try:
             with orm_errors():
                 if self.used_session is not None:
@@ -145,9 +157,11 @@ class PooledUnit(UnitOfWork):
         except UnavailableError as error:
             message = "the connection was lost while COMMIT was under way"
             raise CommitUnknownError(message) from error
+
+    def _give_hints(self, connection: Connection) -> None:
+        """Tell who waits for what is committed."""
         while self._hinted:
             hints_of(connection.engine).committed(self._hinted.pop())
-        self._close(connection)
 
     def _close(self, connection: Connection) -> None:
         if self.used_session is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from agentdb.driver_errors import READ_ONLY_OPTION, orm_errors
+from agentdb.driver_errors import READ_ONLY_OPTION, SINGLE_OPTION, orm_errors
 from agentdb.engines import make_async_engine
 from agentdb.errors import ConfigurationError, UnavailableError
 from agentdb.hints import carry_hints, share_hints
@@ -56,8 +56,10 @@ class Pools:
         if self.platform is not None:
             yield self.platform
 
-    async def begin(self, scope: Scope, *, read_only: bool = False) -> AsyncConnection:
-        """Return a connection whose transaction has begun.
+    async def begin(
+        self, scope: Scope, *, read_only: bool = False, single: bool = False
+    ) -> AsyncConnection:
+        """Return a connection whose transaction has begun, or begins with its first statement.
 
         A pooled connection that turns out broken is replaced once.
 
@@ -67,7 +69,11 @@ class Pools:
         """
         await self._follow_loop()
         engine = self.platform if scope.is_system and self.platform is not None else self.main
-        options: dict[str, Any] = {READ_ONLY_OPTION: read_only, SCOPE_OPTION: scope}
+        options: dict[str, Any] = {
+            READ_ONLY_OPTION: read_only,
+            SINGLE_OPTION: single,
+            SCOPE_OPTION: scope,
+        }
         return await _replacing(engine, _begin, options)
 
     async def look(self, scope: Scope) -> AsyncConnection:

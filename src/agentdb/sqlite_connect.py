@@ -147,7 +147,8 @@ class SqliteConnection(aiosqlite.Connection):
         began = self._failed or self._reading or self.in_transaction
         if began and not unsent:
             await self._execute(self._run_end, end)
-        self._failed = self._reading = False
+        # One that was never begun has no turn to wait for any more.
+        self._failed = self._reading = self._queues = False
         self._leave()
 
     def _run_end(self, end: Callable[[], None]) -> None:

@@ -129,10 +129,16 @@ class Unit:
         with orm_errors():
             return await self.session.execute(statement, parameters, execution_options=_OWN_TENANT)
 
-    async def send(self, *calls: Call) -> list[list[Row]]:
+    async def send(self, *calls: Call, last: int | None = None) -> list[list[Row]]:  # noqa: ARG002
         """Run statements that name their tenant themselves, in one round trip; see `direct`.
 
         Each is built once and kept. What is pending in the session is not flushed.
+
+        Args:
+            calls: The statements.
+            last: Where they may be the last that a verb has to run: the place of the one whose rows
+                tell that they are, as without such rows nothing was written. A unit that has no
+                more to do than this verb commits with them.
 
         Returns:
             The rows of each.

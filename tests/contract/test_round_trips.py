@@ -38,6 +38,7 @@ class Place(NamedTuple):
         member: A user of it.
         token: The id of a refresh token of it.
         email: The address of a user.
+        single: Whether the units are single ones.
     """
 
     database: Database
@@ -47,11 +48,12 @@ class Place(NamedTuple):
     member: UUID
     token: str
     email: str
+    single: bool = False
 
 
 async def append(place: Place, number: int) -> None:
     """Append a message."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         message = NewMessage(role="user", content={"text": f"number {number}"})
         await uow.agent_messages.append(place.conversation, [message])
 
@@ -83,19 +85,19 @@ async def search(place: Place, _: int) -> None:
 
 async def count_up(place: Place, _: int) -> None:
     """Count the use of nobody in particular."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.usage_counters.increment(None, date(2026, 1, 1), requests=1)
 
 
 async def count_user_up(place: Place, _: int) -> None:
     """Count the use of a member, who is looked for."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.usage_counters.increment(place.member, date(2026, 1, 1), requests=1)
 
 
 async def meter(place: Place, _: int) -> None:
     """Count the use of a feature."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.subscription_usage.increment(place.subscription, "messages", 1, *MONTH)
 
 
@@ -108,19 +110,19 @@ async def enqueue(place: Place, _: int) -> None:
 
 async def claim(place: Place, _: int) -> None:
     """Claim a run."""
-    async with place.database.begin_system(reason="test") as uow:
+    async with place.database.begin_system(reason="test", single=place.single) as uow:
         assert await uow.conversation_run_queue_items.claim()
 
 
 async def claim_some(place: Place, _: int) -> None:
     """Claim as many runs as are ready, which is less than asked for."""
-    async with place.database.begin_system(reason="test") as uow:
+    async with place.database.begin_system(reason="test", single=place.single) as uow:
         assert len(await uow.conversation_run_queue_items.claim(limit=10)) == 1
 
 
 async def claim_nothing(place: Place, _: int) -> None:
     """Ask for a run where none is ready."""
-    async with place.database.begin_system(reason="test") as uow:
+    async with place.database.begin_system(reason="test", single=place.single) as uow:
         assert not await uow.conversation_run_queue_items.claim()
 
 
@@ -141,19 +143,19 @@ async def with_claim(place: Place, number: int) -> QueueItem:
 
 async def beat(place: Place, item: QueueItem) -> None:
     """Renew the lease of a run."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.conversation_run_queue_items.heartbeat(item.id, item.attempt)
 
 
 async def complete(place: Place, item: QueueItem) -> None:
     """Complete a run."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.conversation_run_queue_items.complete(item.id, item.attempt)
 
 
 async def fail(place: Place, item: QueueItem) -> None:
     """Give a run up."""
-    async with place.database.begin(tenant=place.tenant) as uow:
+    async with place.database.begin(tenant=place.tenant, single=place.single) as uow:
         await uow.conversation_run_queue_items.fail(item.id, item.attempt, {}, retry=False)
 
 
@@ -219,6 +221,21 @@ VERBS = (
 )
 
 
+SINGLE = (
+    Verb(append, Cost(2, 1), Cost(2, 1)),
+    Verb(count_up, Cost(1, 1), Cost(1, 1)),
+    Verb(count_user_up, Cost(1, 1), Cost(1, 1)),
+    Verb(meter, Cost(1, 1), Cost(1, 1)),
+    Verb(claim, Cost(1, 1), Cost(1, 1), with_run),
+    Verb(claim_some, Cost(1, 1), Cost(1, 1), with_run),
+    Verb(claim_nothing, Cost(3, 4), Cost(3, 4)),
+    Verb(beat, Cost(1, 1), Cost(1, 1), with_claim),
+    Verb(complete, Cost(3, 1), Cost(3, 1), with_claim),
+    Verb(fail, Cost(3, 1), Cost(3, 1), with_claim),
+)
+"""In single units, whose COMMIT goes with them."""
+
+
 @pytest.fixture
 def trips(agentdb_url: str, agentdb_backend: str) -> Iterator[tuple[str, Trips]]:
     """The URL of a database, and the count of what goes to it and back."""
@@ -265,7 +282,18 @@ async def test_a_verb_costs_its_budget(
 
     A budget that is too large would hide the next loss.
     """
-    counted = trips[1]
+    await _cost(verb, place, trips[1], agentdb_backend)
+
+
+@pytest.mark.parametrize("verb", SINGLE, ids=lambda verb: verb.act.__name__)
+async def test_a_verb_in_a_single_unit_costs_its_budget(
+    verb: Verb, place: Place, trips: tuple[str, Trips], agentdb_backend: str
+) -> None:
+    """BEGIN and COMMIT take nothing of their own."""
+    await _cost(verb, place._replace(single=True), trips[1], agentdb_backend)
+
+
+async def _cost(verb: Verb, place: Place, counted: Trips, backend: str) -> None:
     for number in range(WARM):
         await verb.act(place, await verb.ahead(place, number) if verb.ahead else number)
     given = await verb.ahead(place, WARM) if verb.ahead else WARM
@@ -274,5 +302,5 @@ async def test_a_verb_costs_its_budget(
         await verb.act(place, given)
 
     cost = Cost(len(sent), counted.count - before)
-    most = verb.sqlite if agentdb_backend == "sqlite" else verb.postgres
+    most = verb.sqlite if backend == "sqlite" else verb.postgres
     assert cost == most, sent

@@ -66,13 +66,13 @@ async def sent_plans(
             plans.append(await explain(unit, bound.execution_options(**{CONFINED: True})))
         return await execute(statement, parameters)
 
-    async def sent(*calls: Call) -> list[list[Row]]:
+    async def sent(*calls: Call, **options: Any) -> list[list[Row]]:
         for call in calls:
             query: Any = call[0]
             if query.is_select and query.get_final_froms():
                 bound = query.params(call[1]).execution_options(**{CONFINED: True})
                 plans.append(await explain(unit, bound))
-        return await send(*calls)
+        return await send(*calls, **options)
 
     monkeypatch.setattr(unit, "execute", explained)
     monkeypatch.setattr(unit, "send", sent)

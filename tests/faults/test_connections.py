@@ -70,13 +70,14 @@ async def test_a_connection_that_breaks_in_a_unit_is_unavailable(agentdb_url: st
 
 @postgres
 @pytest.mark.parametrize("state", ["0A000", "25006"])
-@pytest.mark.parametrize("pooler", [None, "pgbouncer"])
+@pytest.mark.parametrize(("pooler", "single"), [(None, False), ("pgbouncer", False), (None, True)])
 async def test_a_server_that_only_reads_is_left(
-    agentdb_url: str, monkeypatch: pytest.MonkeyPatch, state: str, pooler: Any
+    agentdb_url: str, monkeypatch: pytest.MonkeyPatch, state: str, pooler: Any, single: bool
 ) -> None:
     """After a failover to a standby each connection fails at most once, then it is made anew.
 
-    That is so for BEGIN alone, as behind a pooler, and for one that waits for a statement.
+    That is so for BEGIN alone, as behind a pooler, for one that waits for a statement, and for one
+    that goes with COMMIT as well: that was refused, too.
     """
     standby = False
     one_by_one, together = postgresql._send, pipelines.run_pipeline
@@ -98,7 +99,7 @@ async def test_a_server_that_only_reads_is_left(
             process = await backend_of(unit)
         standby = True
         with pytest.raises(UnavailableError, match="only reads") as caught:
-            async with database.begin_system(reason="test") as unit:
+            async with database.begin_system(reason="test", single=single) as unit:
                 await unit.usage_counters.increment(None, date(2026, 1, 1), tenant_id=uuid4())
         standby = False
         async with database.begin_system(reason="test") as unit:

@@ -62,10 +62,10 @@ async def plans_of(unit: UnitOfWork, verb: Verb, monkeypatch: pytest.MonkeyPatch
         await note(statement, parameters)
         return await execute(statement, parameters)
 
-    async def explained_all(*calls: Call) -> list[list[Row]]:
+    async def explained_all(*calls: Call, **options: Any) -> list[list[Row]]:
         for statement, parameters in calls:
             await note(statement, parameters)
-        return await send(*calls)
+        return await send(*calls, **options)
 
     monkeypatch.setattr(unit, "execute", explained)
     monkeypatch.setattr(unit, "send", explained_all)

@@ -36,7 +36,7 @@ async def append_batch(
     encoded = encode_batch(messages, columns)
     parameters = {**encoded, "size": len(columns["role"]), "now": unit.frozen(now)}
     async with guard_batch(unit, encoded):
-        return await lock_and_send(unit, ref, tenant, append_messages(), parameters)
+        return await lock_and_send(unit, ref, tenant, append_messages(), parameters, last=True)
 
 
 async def append_rows(
@@ -53,7 +53,7 @@ async def append_rows(
         (insert, {**place, **row, "behind": size - number}) for number, row in enumerate(rows)
     ]
     calls = [(append_count_embedded(by_key=by_key), count), *inserts]
-    counted, *made = await send_in_turn(unit, calls)
+    counted, *made = await send_in_turn(unit, calls, last=0)
     if not counted:
         return await require_by_ref(unit, ref, tenant), []
     return counted[0][0], [row for rows in made for row in rows]

@@ -74,12 +74,14 @@ async def lock_and_send(
     tenant: UUID,
     statement: Executable,
     parameters: Mapping[str, Any],
+    *,
+    last: bool = False,
 ) -> tuple[UUID, list[Row]]:
     """Lock a conversation as `lock_by_ref` does, and then run a statement on it.
 
     They are two statements, so that the second sees what was committed before the lock was had. For
     an id they go in one round trip: the statement must do nothing where the tenant has no such
-    conversation.
+    conversation. With *last*, its rows tell that nothing has to follow it; see `Unit.send`.
 
     Returns:
         The id, and the rows of the statement.
@@ -87,11 +89,13 @@ async def lock_and_send(
     place = {"tenant": tenant}
     if not isinstance(ref, UUID):
         ref = await lock_by_ref(unit, ref, tenant)
-        sent = await unit.send((statement, {**parameters, **place, "conversation": ref}))
-        return ref, sent[0]
+        call = statement, {**parameters, **place, "conversation": ref}
+        return ref, (await unit.send(call, last=0 if last else None))[0]
     place["conversation"] = ref
     locked, rows = await unit.send(
-        (lock_conversation(), place), (statement, {**parameters, **place})
+        (lock_conversation(), place),
+        (statement, {**parameters, **place}),
+        last=1 if last else None,
     )
     return _found(locked), rows
 

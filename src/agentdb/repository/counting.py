@@ -117,7 +117,7 @@ async def add_up(
             raise InvalidValueError("expects a value", table=model.__tablename__, column=name)
     await flush_pending(unit)
     moment = unit.frozen(now) or (None if unit.is_postgresql else utc_now())
-    (rows,) = await unit.send((statement, {**values, "now": moment}))
+    (rows,) = await unit.send((statement, {**values, "now": moment}), last=0)
     return entity_of(unit, model, rows[0]) if rows else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from agentdb.commits import to_the_end
@@ -16,6 +17,9 @@ from agentdb.worker.taking import Taker, release
 from agentdb.worker.terms import Source, Terms
 
 _log = logging.getLogger(__name__)
+
+Work = Callable[[UnitOfWork], Awaitable[bool | None]]
+"""What a unit does."""
 
 MAX_MESSAGE = 1000
 """Characters of an exception's text that its run keeps."""
@@ -96,9 +100,7 @@ class Held:
             if self._keeper.lost is not None:
                 return
         if error is None:
-            await self._source.run(
-                self._complete, tenant=self._item.tenant_id, settle=self._completed
-            )
+            await self._run(self._complete, settle=self._completed)
             return
         try:
             await self._give_up(error)
@@ -112,7 +114,10 @@ class Held:
         if leaving and isinstance(error, asyncio.CancelledError):
             await release(self._source, self._item)
         else:
-            await self._source.run(lambda uow: self._fail(uow, error), tenant=self._item.tenant_id)
+            await self._run(lambda uow: self._fail(uow, error))
+
+    async def _run(self, work: Work, *, settle: Work | None = None) -> None:
+        await self._source.run(work, tenant=self._item.tenant_id, settle=settle, single=True)
 
     async def _complete(self, uow: UnitOfWork) -> bool:
         try:

@@ -65,7 +65,7 @@ class LeaseKeeper:
         # A process that stood still asks once more: perhaps nobody has taken the run over.
         left = max(self._alive + self._lease - sent, self._lease / PARTS)
         async with asyncio.timeout(left):
-            alive = await self._source.run(self._renew, tenant=self._item.tenant_id)
+            alive = await self._source.run(self._renew, tenant=self._item.tenant_id, single=True)
         self._alive = sent
         return alive
 

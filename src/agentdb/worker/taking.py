@@ -110,9 +110,10 @@ class Taker:
             )
 
         if terms.tenant is None:
-            claiming = asyncio.ensure_future(self._source.run(claim, reason="claim runs"))
+            work = self._source.run(claim, reason="claim runs", single=True)
         else:
-            claiming = asyncio.ensure_future(self._source.run(claim, tenant=terms.tenant))
+            work = self._source.run(claim, tenant=terms.tenant, single=True)
+        claiming = asyncio.ensure_future(work)
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -137,4 +138,4 @@ async def release(source: Source, item: QueueItem) -> None:
             item.id, item.attempt, RELEASED, max_attempts=item.attempt + 1
         )
 
-    await source.run(give_back, tenant=item.tenant_id)
+    await source.run(give_back, tenant=item.tenant_id, single=True)

@@ -62,6 +62,7 @@ class Source(Protocol):
         tenant: UUID | None = None,
         reason: str | None = None,
         settle: Callable[[UnitOfWork], Awaitable[T | None]] | None = None,
+        single: bool = False,
     ) -> T:
         """Run a unit of work."""
         ...

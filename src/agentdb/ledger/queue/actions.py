@@ -58,18 +58,28 @@ class QueueAction:
         """Run a statement that is too rare, or names too many rows, for `send`; return its rows."""
         return (await self.unit.execute(statement, self._given(parameters))).all()
 
-    async def send(self, *statements: Executable, **parameters: Any) -> list[list[Values]]:
-        """Run statements on the same parameters in one round trip, and return the rows of each."""
+    async def send(
+        self, *statements: Executable, last: int | None = None, **parameters: Any
+    ) -> list[list[Values]]:
+        """Run statements on the same parameters in one round trip, and return the rows of each.
+
+        For *last* see `Unit.send`.
+        """
         given = self._given(parameters)
-        return await self.unit.send(*[(statement, given) for statement in statements])
+        return await self.unit.send(*[(statement, given) for statement in statements], last=last)
 
     def _given(self, parameters: dict[str, Any]) -> dict[str, Any]:
         now = self.unit.frozen(self._now) if self.postgresql else self.moment()
         return {"tenant": self.tenant, "now": now, **parameters}
 
-    async def write(self, statement: Executable, **parameters: Any) -> list[QueueItem]:
-        """Run a statement that returns whole items; entities of the unit are brought up to date."""
-        (rows,) = await self.send(statement, **parameters)
+    async def write(
+        self, statement: Executable, *, last: bool = False, **parameters: Any
+    ) -> list[QueueItem]:
+        """Run a statement that returns whole items; entities of the unit are brought up to date.
+
+        With *last*, what it returns tells that nothing has to follow it; see `Unit.send`.
+        """
+        (rows,) = await self.send(statement, last=0 if last else None, **parameters)
         await self.refresh(row[0] for row in rows)
         return [stored_item(row) for row in rows]
 
@@ -111,13 +121,13 @@ class QueueAction:
         """
         which = {"confined": self.confined}
         statements = lock_conversation_of(**which), statement, promote_after(**which)
-        locked, moved, promoted = await self.send(*statements, item=item, **parameters)
+        locked, moved, promoted = await self.send(*statements, last=1, item=item, **parameters)
         await self._note(moved, promoted)
         return moved if locked else None
 
     async def move_in(self, conversation: UUID, statement: Executable, **parameters: Any) -> int:
         """Change items of a locked conversation, promote as `move` does, and count the changed."""
-        given = {"conversation": conversation, **parameters}
+        given: dict[str, Any] = {"conversation": conversation, **parameters}
         moved, promoted = await self.send(statement, promote_in(), **given)
         await self._note(moved, promoted)
         return len(moved)

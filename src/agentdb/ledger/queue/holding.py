@@ -20,7 +20,7 @@ from agentdb.types import JsonObject
 async def heartbeat(action: QueueAction, item: int, attempt: int) -> QueueItem:
     """Renew the lease; see the repository."""
     which = {"confined": action.confined, "postgresql": action.postgresql}
-    renewed = await action.write(renew_lease(**which), item=item, attempt=attempt)
+    renewed = await action.write(renew_lease(**which), last=True, item=item, attempt=attempt)
     if renewed:
         return renewed[0]
     found = await action.find(item)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Interval, Update, bindparam, case, exists, func, select
 
@@ -37,6 +38,14 @@ def lapsed(since: Any = None, *, postgresql: bool, of: Any = items) -> list[Colu
         end = select(at).scalar_subquery()
     began: Any = of.c.started_at if since is None else since
     return [is_(QueueItemStatus.RUNNING, of=of), began <= end]
+
+
+class Lapsed(NamedTuple):
+    """A row of `find_lapsed`."""
+
+    id: int
+    conversation_id: UUID
+    attempt_count: int
 
 
 @cache

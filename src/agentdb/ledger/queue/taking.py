@@ -19,6 +19,7 @@ from agentdb.ledger.models import ConversationRunQueueItem
 from agentdb.ledger.queue.actions import QueueAction, portions
 from agentdb.ledger.queue.hints import hint_ready
 from agentdb.ledger.queue.leases import (
+    Lapsed,
     claim_lapsed,
     claim_ready,
     end_lapsed,
@@ -63,7 +64,7 @@ async def enqueue(
     async with nullcontext() if user is None else unit.savepoint():
         segment = state.segment or await open_segment(unit, conversation, tenant, now=now)
         await _check_user(unit, tenant, user)
-        keys = {"conversation": conversation, "segment": segment, "user": user}
+        keys: dict[str, Any] = {"conversation": conversation, "segment": segment, "user": user}
         statement = insert_item(postgresql=action.postgresql)
         (item,) = await action.write(statement, payload=text, status=status, **keys)
     if first:
@@ -87,12 +88,13 @@ async def claim(
     Where no lease has ended and something is ready, as mostly, the first statement is the only one.
     """
     which: dict[str, Any] = {"confined": action.confined, "postgresql": action.postgresql}
-    given = {**lease_of(action, lease), "max_attempts": max_attempts}
+    given: dict[str, Any] = {**lease_of(action, lease), "max_attempts": max_attempts}
     ready = claim_ready(**which, unless_lapsed=True)
     # What it takes, it takes as there is no lease that has ended.
-    taken = await action.write(ready, limit=limit, **given)
+    taken = await action.write(ready, last=True, limit=limit, **given)
     if not taken:
-        found = await action.rows(find_lapsed(**which), limit=limit, **given)
+        (rows,) = await action.send(find_lapsed(**which), limit=limit, **given)
+        found = [Lapsed(*row) for row in rows]
         if found:
             await end_leases(action, [i for i in found if i.attempt_count >= max_attempts], given)
             taken = await action.write(claim_lapsed(**which), limit=limit, **given)
@@ -124,7 +126,7 @@ class Ended:
 
 
 async def end_leases(
-    action: QueueAction, found: Sequence[Row[Any]], given: dict[str, Any]
+    action: QueueAction, found: Sequence[Lapsed | Row[Any]], given: dict[str, Any]
 ) -> Ended:
     """End the leases of some items, unless they or their conversations are locked.
 
@@ -135,7 +137,9 @@ async def end_leases(
     return Ended(ended, [key for part in parts for key in part.promoted])
 
 
-async def _end_some(action: QueueAction, found: Sequence[Row[Any]], given: dict[str, Any]) -> Ended:
+async def _end_some(
+    action: QueueAction, found: Sequence[Lapsed | Row[Any]], given: dict[str, Any]
+) -> Ended:
     wanted = sorted({item.conversation_id for item in found})
     free = await action.rows(lock_free_conversations(), conversations=wanted)
     parameters = {
