@@ -161,7 +161,7 @@ class _Exchange:
         self, connection: Connection, commands: list[_Command], *, commit: bool = False
     ) -> None:
         is_postgresql = connection.dialect.name == "postgresql"
-        last = [_Command("COMMIT", (), SimpleNamespace())] if commit else []
+        last = [_Command("COMMIT", None, SimpleNamespace())] if commit else []
         self._first = _opening(connection)
         self._sent = [*self._first, *commands, *last]
         # On PostgreSQL nobody hears of BEGIN.
@@ -226,7 +226,7 @@ def _opening(connection: Connection) -> list[_Command]:
     if opening is None:
         return []
     context = SimpleNamespace()
-    begin = _Command(opening.begin, (), context)
+    begin = _Command(opening.begin, None, context)
     settings = _Command(opening.settings, (opening.tenant,), context)
     return [begin, settings] if opening.settings else [begin]
 
@@ -287,7 +287,7 @@ async def _run_sqlite(commands: Sequence[_Command], driver: Any) -> list[list[Ro
         found: list[list[Row]] = []
         for command in commands:
             execute = cursor.executemany if command.many else cursor.execute
-            found.append(execute(command.text, command.parameters).fetchall())
+            found.append(execute(command.text, command.parameters or ()).fetchall())
             command.is_done = True
         return found
 

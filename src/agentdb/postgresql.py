@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -22,6 +23,8 @@ from agentdb.tenancy.scope import Scope
 
 _ASKED = "agentdb_asked"
 _RETURNED = "agentdb_returned"
+_IDLE = 0
+"""What libpq says of a connection without a transaction, ``PQTRANS_IDLE``."""
 
 
 def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -> None:
@@ -50,7 +53,26 @@ def prepare_postgresql(engine: Engine, settings: Settings, schema: str | None) -
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError("the connection broke while it was idle") from error
 
+    _end_what_is_open(engine)
     _begin_in_one(engine, settings, schema)
+
+
+def _end_what_is_open(engine: Engine) -> None:
+    """Pass over a COMMIT or ROLLBACK of nothing: the pool sends one behind each unit.
+
+    The driver would find out by itself, under its lock and by way of the event loop.
+    """
+    dialect: Any = engine.dialect
+
+    def unless_idle(end: Callable[[Any], None]) -> Callable[[Any], None]:
+        def end_it(dbapi_connection: Any) -> None:
+            if dbapi_connection.driver_connection.pgconn.transaction_status != _IDLE:
+                end(dbapi_connection)
+
+        return end_it
+
+    dialect.do_commit = unless_idle(dialect.do_commit)
+    dialect.do_rollback = unless_idle(dialect.do_rollback)
 
 
 def _has_word(driver: Any) -> bool:

@@ -24,6 +24,16 @@ AHEAD = 1000
 """Rows that a cursor fetches together with its statement: a page, and the most of a stream."""
 
 
+class _Turn(asyncio.Lock):
+    """The turn of one writer.
+
+    Attributes:
+        waiting: How many wait for it, and come before who asks now.
+    """
+
+    waiting = 0
+
+
 class WriteQueue:
     """Lets the writers of one engine to the write lock in the order in which they came.
 
@@ -35,9 +45,7 @@ class WriteQueue:
     def __init__(self, patience: float) -> None:
         """Let nobody wait for more than *patience* seconds."""
         self._patience = patience
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            WeakKeyDictionary()
-        )
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
 
     async def wait(self) -> asyncio.Lock:
         """Return the turn, to be released after the transaction.
@@ -45,13 +53,22 @@ class WriteQueue:
         Raises:
             TransientError: It did not come in time.
         """
-        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        turn = self._turns.setdefault(asyncio.get_running_loop(), _Turn())
+        if turn.waiting or turn.locked():
+            await self._wait_for(turn)
+        else:
+            await turn.acquire()  # at once: a time-out costs more
+        return turn
+
+    async def _wait_for(self, turn: _Turn) -> None:
+        turn.waiting += 1
         try:
             async with asyncio.timeout(self._patience):
                 await turn.acquire()
         except TimeoutError:
             raise TransientError("the database is busy") from None
-        return turn
+        finally:
+            turn.waiting -= 1
 
     async def connect(self, database: str, **options: Any) -> SqliteConnection:
         """Return a connection; where there is none, wait for its thread and close what it opened.
