@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from agentdb import Database, NewMessage, QueueItem, Settings, UnitOfWork
 from agentdb.errors import (
@@ -151,6 +151,58 @@ async def test_a_verb_that_is_refused_leaves_nothing(
         await uow.agent_messages.append(chat, MESSAGE)
 
     assert await counted(agentdb_database, agentdb_tenant) == 1
+
+
+async def test_a_first_append_opens_a_segment(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Its first statement has found none, so that the verb goes on, and commits at the end."""
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as uow:
+        conversation = await begun(uow, "new")
+    async with agentdb_database.begin(tenant=agentdb_tenant.id, single=True) as uow:
+        (row,) = await uow.agent_messages.append(conversation, MESSAGE)
+
+    assert row.position == 0
+    assert await counted(agentdb_database, agentdb_tenant) == 0
+
+
+@commits
+async def test_a_look_at_the_connection_begins(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """The host may go past SQLAlchemy, to the driver, which would commit each statement."""
+    with suppress(ZeroDivisionError):
+        async with agentdb_database.begin(tenant=agentdb_tenant.id, single=True) as uow:
+            connection = await (await uow.session.connection()).get_raw_connection()
+            driver: Any = connection.driver_connection
+            await driver.execute("UPDATE tenant_accounts SET name = 'changed'")
+            raise ZeroDivisionError
+
+    async with agentdb_database.read(reason="test") as uow:
+        assert (await uow.tenant_accounts.require(agentdb_tenant.id)).name == agentdb_tenant.name
+
+
+@commits
+async def test_a_listener_that_raises_leaves_begin_to_the_next(
+    agentdb_database: Database, agentdb_tenant: TenantAccount, chat: UUID
+) -> None:
+    """Nothing was sent; without BEGIN each statement would stand by itself."""
+
+    def refuse(*_: object) -> None:
+        raise ZeroDivisionError
+
+    engine = agentdb_database.engine.sync_engine
+    with suppress(ZeroDivisionError):
+        async with agentdb_database.begin(tenant=agentdb_tenant.id, single=True) as uow:
+            event.listen(engine, "before_cursor_execute", refuse)
+            with pytest.raises(ZeroDivisionError):
+                await uow.agent_messages.append(chat, MESSAGE)
+            event.remove(engine, "before_cursor_execute", refuse)
+            await begun(uow, "new")
+            raise ZeroDivisionError
+
+    async with agentdb_database.read(tenant=agentdb_tenant.id) as uow:
+        assert await uow.agent_conversations.count() == 1
 
 
 async def queued(database: Database, tenant: TenantAccount, runs: int) -> None:

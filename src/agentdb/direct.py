@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import Dialect
 from sqlalchemy.util import greenlet_spawn
 
-from agentdb.openings import take_opening
+from agentdb.openings import see_opening, take_opening
 
 
 class Rows(NamedTuple):
@@ -168,6 +168,7 @@ class _Exchange:
         self._heard = commands if is_postgresql else [*self._first, *commands]
         for command in self._heard:
             _tell_before(connection, command)
+        take_opening(connection)  # not before a listener may have raised
         self._connection: Any = connection
         self._adapted: Any = connection.connection.dbapi_connection
         self._run = _run_postgresql if is_postgresql else _run_sqlite
@@ -222,7 +223,7 @@ class _Exchange:
 
 def _opening(connection: Connection) -> list[_Command]:
     """Return what begins the transaction, if it has waited for this."""
-    opening = take_opening(connection)
+    opening = see_opening(connection)
     if opening is None:
         return []
     context = SimpleNamespace()

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from agentdb.direct import may_pipeline
 from agentdb.driver_errors import READ_ONLY_OPTION
-from agentdb.openings import Opening, keep_back, take_opening
+from agentdb.openings import Opening, keep_back, open_late
 from agentdb.poolers import spare_prepared_statements
 from agentdb.search_path import require_mapped, set_own_path
 from agentdb.settings import Settings
@@ -110,7 +110,7 @@ def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> Non
         is_known = _ASKED in connection.info
         required = settings.rls == "require"
         binding = Binding(scope or Scope(), schema, required=required, everywhere=not is_known)
-        opening = Opening(start, f"SELECT {fixed}, {binding.told}", binding.tenant)
+        opening = Opening(start, _send, f"SELECT {fixed}, {binding.told}", binding.tenant)
         # A host that uses the engine may go past SQLAlchemy, to the driver.
         waits = scope is not None and (is_known or not binding.asks)
         if waits and may_pipeline(connection.connection.driver_connection):
@@ -120,24 +120,7 @@ def _begin_in_one(engine: Engine, settings: Settings, schema: str | None) -> Non
         if binding.asks:
             connection.info[_ASKED] = True
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def open_first(connection: Connection, cursor: object, *_: object) -> None:
-        # What is sent without a cursor of SQLAlchemy takes BEGIN along.
-        if cursor is not None:
-            open_now(connection)
-
-    def forget(connection: Connection) -> None:
-        take_opening(connection)
-
-    event.listen(engine, "commit", forget)
-    event.listen(engine, "rollback", forget)
-
-
-def open_now(connection: Connection) -> None:
-    """Send BEGIN, if it still waits for the first statement."""
-    opening = take_opening(connection)
-    if opening is not None:
-        _send(connection, opening.script)
+    open_late(engine)
 
 
 def ask(connection: Connection, binding: Binding) -> None:

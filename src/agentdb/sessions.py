@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from agentdb.postgresql import open_now
+from agentdb.openings import open_now
 
 
 class UnitSession(Session):

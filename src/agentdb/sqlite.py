@@ -13,7 +13,7 @@ from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 from agentdb.direct import send_scripts
 from agentdb.driver_errors import READ_ONLY_OPTION, SINGLE_OPTION
 from agentdb.errors import ConfigurationError
-from agentdb.openings import Opening, keep_back, take_opening
+from agentdb.openings import Opening, keep_back, open_late
 from agentdb.settings import Settings
 from agentdb.sqlite_connect import SqliteConnection
 from agentdb.sqlite_functions import register_functions
@@ -26,28 +26,13 @@ _BEGIN = "BEGIN IMMEDIATE"
 def prepare_sqlite(engine: Engine, settings: Settings) -> None:
     """Make transactions on *engine* keep the promises of units of work."""
     set_up_sqlite(engine, settings)
-    _open_late(engine)
+    open_late(engine)
     _give_up(engine)
     # SQLite numbers the rows of one INSERT in their order. SQLAlchemy does not rely on that by
     # itself, and would send one INSERT for each row of a table that numbers them.
     engine.dialect.insertmanyvalues_implicit_sentinel = (
         InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
     )
-
-
-def _open_late(engine: Engine) -> None:
-    """Send BEGIN where it was kept back, and no verb took it along."""
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def open_first(connection: Connection, cursor: object, *_: object) -> None:
-        if cursor is not None and (opening := take_opening(connection)) is not None:
-            send_scripts(connection, opening.begin)
-
-    def forget(connection: Connection) -> None:
-        take_opening(connection)
-
-    event.listen(engine, "commit", forget)
-    event.listen(engine, "rollback", forget)
 
 
 def _give_up(engine: Engine) -> None:
@@ -124,7 +109,7 @@ def set_up_sqlite(engine: Engine, settings: Settings) -> None:
             if own:
                 own.begin_writing()
             if own and connection.get_execution_options().get(SINGLE_OPTION):
-                keep_back(connection, Opening(_BEGIN))
+                keep_back(connection, Opening(_BEGIN, send_scripts))
             else:
                 send_scripts(connection, _BEGIN)
 

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from agentdb.engines import make_sync_engine
 from agentdb.errors import AgentDBError
-from agentdb.postgresql import open_now
+from agentdb.openings import open_now
 from agentdb.settings import Settings
 from agentdb.testing.isolation import Isolation
 from agentdb.urls import sync_url
