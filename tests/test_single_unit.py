@@ -62,6 +62,22 @@ async def test_a_verb_has_committed_when_it_returns(
         assert await counted(agentdb_database, agentdb_tenant) == 1
 
 
+@commits
+async def test_nothing_is_locked_behind_a_verb(
+    agentdb_url: str, agentdb_tenant: TenantAccount, chat: UUID
+) -> None:
+    """Another writer need not wait for the end of the block."""
+    settings = Settings(lock_timeout=0.1, busy_timeout=0.1)
+    async with (
+        Database(agentdb_url, settings=settings) as database,
+        database.begin(tenant=agentdb_tenant.id, single=True) as uow,
+    ):
+        await uow.agent_messages.append(chat, MESSAGE)
+        async with database.begin(tenant=agentdb_tenant.id) as other:
+            await other.agent_messages.append(chat, MESSAGE)
+        assert await counted(database, agentdb_tenant) == 2
+
+
 async def test_what_a_block_raises_behind_its_verb_undoes_nothing(
     agentdb_database: Database, agentdb_tenant: TenantAccount, chat: UUID
 ) -> None:

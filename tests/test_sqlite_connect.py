@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -191,3 +192,16 @@ async def test_a_single_unit_that_does_nothing_waits_for_nobody(agentdb_url: str
             pass
         async with database.read(reason="test") as reader:
             await ask(reader)
+
+
+async def test_a_connection_that_is_closed_in_its_turn_gives_it_up(agentdb_url: str) -> None:
+    """Whoever closes it hears of nothing, and the next writer need not wait."""
+    settings = Settings(pool_size=2, max_overflow=0, busy_timeout=0.05)
+    async with Database(agentdb_url, settings=settings) as database:
+        async with database.engine.connect() as writer:
+            await writer.begin()
+            driver: Any = (await writer.get_raw_connection()).driver_connection
+            await driver.close()
+            await writer.invalidate()
+        async with database.begin_system(reason="test") as other:
+            await ask(other)

@@ -145,9 +145,11 @@ class SqliteConnection(aiosqlite.Connection):
     @override
     async def close(self) -> None:
         self._opening = ()
+        turn, self._turn = self._turn, None  # kept until the connection is closed
         try:
             await super().close()
         finally:
+            self._turn = turn
             self._leave()
 
     @override
@@ -192,6 +194,8 @@ class SqliteConnection(aiosqlite.Connection):
             # Of a task that was cancelled: the thread may be at it still.
             self._failed = True
             raise
+        if self._turn is not None and not self._conn.in_transaction:
+            self._leave()  # COMMIT went with the statements
         return found
 
     def _open(self, opening: Iterable[str], fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
