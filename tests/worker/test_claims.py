@@ -13,7 +13,9 @@ from agentdb.ledger.queue.repository import ConversationRunQueueItemRepository
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.models import TenantAccount
 from agentdb.settings import Settings
+from agentdb.testing import kill_backend
 from tests.ledger.queues import CHAT, queued
+from tests.test_single_unit import waiting_processes
 from tests.worker.queue import PATIENCE, cancelled_by, fill, row, until
 
 pytestmark = pytest.mark.agentdb_commits
@@ -49,6 +51,42 @@ async def test_a_block_that_raises_fails_its_run_with_a_retry(
     assert (stored.error["code"], stored.error["type"]) == ("error", "ValueError")
     assert stored.error["message"].startswith("boom \ufffd ?xxx")
     assert len(stored.error["message"]) == 1000
+
+
+@pytest.mark.agentdb_only("postgres")
+async def test_a_connection_lost_at_the_end_of_a_block_leaves_no_run_behind(
+    agentdb_database: Database, agentdb_tenant: TenantAccount
+) -> None:
+    """Nothing was committed, which is found out: no other worker has to wait for the lease."""
+    (key,) = await fill(agentdb_database, agentdb_tenant.id)
+    claimed, ends = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        async with agentdb_database.claim_run(heartbeat=False):
+            claimed.set()
+            await ends.wait()
+            raise ZeroDivisionError
+
+    working = asyncio.ensure_future(work())
+    await asyncio.wait_for(claimed.wait(), PATIENCE)
+    async with agentdb_database.begin(tenant=agentdb_tenant.id) as holder:
+        run = await holder.conversation_run_queue_items.require(key)
+        await holder.agent_conversations.require(run.conversation_id, lock=True)
+        ends.set()
+        await until(lambda: ended_while_waiting(agentdb_database))
+    with pytest.raises(ZeroDivisionError):
+        await working
+
+    stored = await row(agentdb_database, key)
+    assert (stored.status, stored.attempt) == ("ready", 1)
+
+
+async def ended_while_waiting(database: Database) -> bool:
+    """End the processes of the server that wait for another, and return whether there were any."""
+    found = await waiting_processes(database)
+    for process in found:
+        kill_backend(database.url, process)
+    return bool(found)
 
 
 async def test_a_block_that_always_raises_ends_as_failed(

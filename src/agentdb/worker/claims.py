@@ -12,7 +12,7 @@ from agentdb.errors import AgentDBError, ConfigurationError, LeaseLostError
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.types import JsonObject
 from agentdb.unit_of_work import UnitOfWork
-from agentdb.worker.leases import LeaseKeeper, is_ended
+from agentdb.worker.leases import LeaseKeeper, is_ended, is_over
 from agentdb.worker.taking import Taker, release
 from agentdb.worker.terms import Source, Terms
 
@@ -114,9 +114,9 @@ class Held:
         if leaving and isinstance(error, asyncio.CancelledError):
             await release(self._source, self._item)
         else:
-            await self._run(lambda uow: self._fail(uow, error))
+            await self._run(lambda uow: self._fail(uow, error), settle=self._failed)
 
-    async def _run(self, work: Work, *, settle: Work | None = None) -> None:
+    async def _run(self, work: Work, *, settle: Work) -> None:
         await self._source.run(work, tenant=self._item.tenant_id, settle=settle, single=True)
 
     async def _complete(self, uow: UnitOfWork) -> bool:
@@ -131,13 +131,18 @@ class Held:
         """Tell whether a COMMIT has completed the run whose answer was lost."""
         return await is_ended(uow, self._item) or None
 
-    async def _fail(self, uow: UnitOfWork, error: BaseException) -> None:
+    async def _failed(self, uow: UnitOfWork) -> bool | None:
+        """Tell whether one has given it up."""
+        return await is_over(uow, self._item) or None
+
+    async def _fail(self, uow: UnitOfWork, error: BaseException) -> bool:
         await uow.conversation_run_queue_items.fail(
             self._item.id,
             self._item.attempt,
             described(error),
             max_attempts=self._terms.max_attempts,
         )
+        return True
 
 
 class RunClaim:

@@ -8,6 +8,7 @@ import time
 
 from agentdb.errors import AgentDBError, LeaseLostError
 from agentdb.ledger.queue.rows import QueueItem, queue_item
+from agentdb.ledger.values import QueueItemStatus
 from agentdb.unit_of_work import UnitOfWork
 from agentdb.worker.terms import Source, Terms
 
@@ -98,3 +99,12 @@ async def is_ended(uow: UnitOfWork, item: QueueItem) -> bool:
     """Whether the worker of the run has ended it itself, while the claim stood."""
     row = await uow.conversation_run_queue_items.get(item.id)
     return row is not None and queue_item(row).ended_by(item.attempt)
+
+
+async def is_over(uow: UnitOfWork, item: QueueItem) -> bool:
+    """Whether the claim of the run has ended, whoever ended it."""
+    row = await uow.conversation_run_queue_items.get(item.id)
+    if row is None:
+        return True
+    found = queue_item(row)
+    return found.status != QueueItemStatus.RUNNING or found.attempt != item.attempt

@@ -16,6 +16,7 @@ from agentdb.ledger.queue.hints import READY
 from agentdb.ledger.queue.repository import MAX_CLAIMED
 from agentdb.ledger.queue.rows import QueueItem
 from agentdb.unit_of_work import UnitOfWork
+from agentdb.worker.leases import is_over
 from agentdb.worker.terms import Source, Terms
 
 PATIENCE = 30.0
@@ -133,9 +134,13 @@ async def release(source: Source, item: QueueItem) -> None:
         LeaseLostError: The claim has ended.
     """
 
-    async def give_back(uow: UnitOfWork) -> None:
+    async def give_back(uow: UnitOfWork) -> bool:
         await uow.conversation_run_queue_items.fail(
             item.id, item.attempt, RELEASED, max_attempts=item.attempt + 1
         )
+        return True
 
-    await source.run(give_back, tenant=item.tenant_id, single=True)
+    async def given_back(uow: UnitOfWork) -> bool | None:
+        return await is_over(uow, item) or None
+
+    await source.run(give_back, tenant=item.tenant_id, settle=given_back, single=True)
